@@ -1,0 +1,251 @@
+"""The items of an index, without their vectors: what the pages need, in the standard library alone."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+import threading
+import unicodedata
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from types import TracebackType
+from typing import Any, Self
+
+from gallery.errors import IndexCorruptError, ItemMissingError, StoreError
+from gallery.generations import Generation, open_current
+from gallery.manifest import ITEMS, Manifest
+
+THUMBNAIL_SIDE = 320
+LARGE_SIDE = 1600
+NOT_SHOWN_BY_BROWSERS = frozenset({"BMP", "HEIF", "TIFF"})
+
+COLUMNS = "path, sha256, size, mtime, width, height, format"
+_VARIABLES = 900
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One picture of the gallery.
+
+    Attributes
+    ----------
+    id : str
+        First 16 hexadecimal digits of the SHA-256 of `path`: the same in every index of this gallery.
+    path : str
+        Relative POSIX path, from the manifest's root.
+    sha256 : str
+        Of the file's bytes; empty for an imported vector whose file was not there.
+    size, mtime : int
+        Bytes, and nanoseconds since 1970, of the file when it was indexed.
+    width, height : int
+        Pixels, after EXIF orientation.
+    format : str
+        One of `model.pictures.FORMATS`.
+    """
+
+    id: str
+    path: str
+    sha256: str
+    size: int
+    mtime: int
+    width: int
+    height: int
+    format: str
+
+    @property
+    def name(self) -> str:
+        """File name without its folder."""
+        return PurePosixPath(self.path).name
+
+
+class Catalog:
+    """The items of one generation, rows sorted by path; safe to share between threads and across a fork.
+
+    Parameters
+    ----------
+    generation : Generation
+        Held open until `close`.
+
+    Raises
+    ------
+    IndexCorruptError
+        ``items.db`` is not the file that was written.
+    """
+
+    def __init__(self, generation: Generation) -> None:
+        self._generation = generation
+        self._reader = _Reader(generation.verified(ITEMS))
+        found = int(self._reader.rows("SELECT count(*) FROM items", ())[0][0])
+        if found != len(self):
+            raise IndexCorruptError(f"{generation.path / ITEMS} holds {found} items, {len(self)} expected.")
+
+    @classmethod
+    def open(cls, index_dir: Path) -> Catalog:
+        """Open the index's generation in use.
+
+        Raises
+        ------
+        IndexMissingError, IndexCorruptError
+            There is none, or none is sound.
+        """
+        return open_current(index_dir, cls)
+
+    def __len__(self) -> int:
+        return self.manifest.count
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def generation(self) -> str:
+        """Name of the generation."""
+        return self._generation.name
+
+    @property
+    def manifest(self) -> Manifest:
+        """Root, model, fingerprint, attribution and more."""
+        return self._generation.manifest
+
+    @property
+    def replaces_damaged(self) -> bool:
+        """Whether this is an older generation, opened because the one in use is damaged."""
+        return self._generation.replaces_damaged
+
+    def stale(self) -> bool:
+        """Return whether another generation has come into use since."""
+        return self._generation.stale()
+
+    def get(self, item_id: str) -> Item | None:
+        """Return an item by its id."""
+        found = self._items("WHERE id = ?", (item_id,))
+        return found[0] if found else None
+
+    def at(self, row: int) -> Item:
+        """Return the item of a row of ``features.npy``; raises IndexError outside of it."""
+        found = self._items("WHERE row = ?", (row,))
+        if not found:
+            raise IndexError(f"no row {row} among {len(self)}")
+        return found[0]
+
+    def row(self, item_id: str) -> int:
+        """Return an item's row; raises ItemMissingError where there is none."""
+        found = self._read("SELECT row FROM items WHERE id = ?", (item_id,))
+        if not found:
+            raise ItemMissingError(f"The index holds no item {item_id!r}.")
+        return int(found[0][0])
+
+    def rows(self, rows: Sequence[int]) -> list[Item]:
+        """Return the items of several rows, in the order asked for."""
+        wanted = [int(row) for row in rows]
+        items: dict[int, Item] = {}
+        for start in range(0, len(wanted), _VARIABLES):
+            part = wanted[start : start + _VARIABLES]
+            marks = ",".join("?" * len(part))
+            items.update(self._numbered(f"WHERE row IN ({marks})", tuple(part)))
+        return [items[row] for row in wanted]
+
+    def page(self, offset: int, limit: int, query: str = "") -> list[Item]:
+        """Return up to `limit` items sorted by path, of those whose path holds `query` in any case."""
+        if not query:
+            return self._items("WHERE row >= ? AND row < ? ORDER BY row", (offset, offset + limit))
+        condition = "WHERE instr(folded, ?) ORDER BY row LIMIT ? OFFSET ?"
+        return self._items(condition, (folded(query), limit, offset))
+
+    def count(self, query: str = "") -> int:
+        """Return how many items have a path that holds `query` in any case."""
+        if not query:
+            return len(self)
+        found = self._read("SELECT count(*) FROM items WHERE instr(folded, ?)", (folded(query),))
+        return int(found[0][0])
+
+    def file(self, item: Item) -> Path:
+        """Return where an item's file lies, if it still does.
+
+        Raises
+        ------
+        StoreError
+            The path leads out of the root, by a link made since.
+        """
+        root = Path(self.manifest.root)
+        path = (root / item.path).resolve()
+        if not path.is_relative_to(root.resolve()):
+            raise StoreError(f"{item.path} leads out of the gallery's folder.")
+        return path
+
+    def close(self) -> None:
+        """Let the generation go."""
+        self._reader.close()
+        self._generation.close()
+
+    def _items(self, condition: str, values: tuple[object, ...]) -> list[Item]:
+        return [item for _, item in self._numbered(condition, values)]
+
+    def _numbered(self, condition: str, values: tuple[object, ...]) -> list[tuple[int, Item]]:
+        found = self._read(f"SELECT row, id, {COLUMNS} FROM items {condition}", values)  # noqa: S608
+        return [(row, Item(*rest)) for row, *rest in found]
+
+    def _read(self, sql: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
+        if self._reader.process != os.getpid():
+            self._reader = _Reader(self._reader.path, inherited=self._reader)
+        return self._reader.rows(sql, values)
+
+
+class _Reader:
+    """One SQLite connection and its lock, for one process: SQLite forbids to use a connection across a fork.
+
+    The parent's reader is kept and never touched, since closing its connection is not the child's to do.
+    """
+
+    def __init__(self, path: Path, inherited: _Reader | None = None) -> None:
+        self.path = path
+        self.process = os.getpid()
+        self._inherited = inherited
+        self._lock = threading.Lock()
+        address = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
+        self._connection = sqlite3.connect(address, uri=True, check_same_thread=False)
+        self._closer = weakref.finalize(self, self._connection.close)
+        self._closer.atexit = False
+
+    def rows(self, sql: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
+        try:
+            with self._lock:
+                return self._connection.execute(sql, values).fetchall()
+        except sqlite3.DatabaseError as error:
+            raise IndexCorruptError(f"{self.path} cannot be read: {error}") from error
+
+    def close(self) -> None:
+        if self.process == os.getpid():
+            self._closer()
+
+
+def item_id(path: str) -> str:
+    """Return the id of the item at a relative POSIX path."""
+    return hashlib.sha256(path.encode()).hexdigest()[:16]
+
+
+def folded(text: str) -> str:
+    """Return text as it is searched for: without case, and with one way of writing each character."""
+    return unicodedata.normalize("NFKC", text).casefold()
+
+
+def thumbnail_file(thumbnails_dir: Path, sha256: str, *, large: bool = False) -> Path:
+    """Return where the WebP thumbnail of a picture's content lies, whether made yet or not.
+
+    Parameters
+    ----------
+    thumbnails_dir : Path
+        Shared by the indexes of all models.
+    sha256 : str
+        Of the picture file.
+    large : bool
+        The one of `LARGE_SIDE` pixels, made only for formats that browsers do not show.
+    """
+    return thumbnails_dir / sha256[:2] / f"{sha256}{'-large' if large else ''}.webp"
