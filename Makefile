@@ -1,0 +1,53 @@
+# Everything begins here. Needed: Python 3.11 or newer, make, and the Python package registry.
+.DEFAULT_GOAL := help
+.PHONY: help run test check setup setup-dev lock bench parity clean
+
+# Any Python 3 starts the bootstrap, which looks for 3.11 or newer itself; PYTHON=... names one.
+PYTHON3 := $(shell for python in $(PYTHON) python3 python3.12 python3.11 python3.13 python3.14 python; do \
+	if command -v $$python >/dev/null 2>&1; then echo $$python; break; fi; done)
+ifeq ($(PYTHON3),)
+$(error Python was not found: install Python 3.11 or newer (apt-get install python3 python3-venv))
+endif
+BOOTSTRAP := $(PYTHON3) -m scripts.bootstrap
+BIN := .venv/bin
+UV := build/uv/bin/uv
+export PYTHON
+
+help: ## This list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 18
+
+run: ## Set up, then serve on http://127.0.0.1:8000 (PORT=, GALLERY=DIR, MODEL=dinov2-base)
+	@$(BOOTSTRAP) --serve
+	@$(BIN)/python -m scripts.run
+
+test: setup-dev ## Set up, then run the tests (ARGS= goes to pytest)
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: setup-dev ## Format, lint, types
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+setup: ## The virtual environment with all that `make run` needs
+	@$(BOOTSTRAP)
+
+setup-dev:
+	@$(BOOTSTRAP) --dev
+
+bench: ## Measure against PyTorch, ONNX Runtime and faiss (an environment of its own, some GB)
+	@$(BOOTSTRAP) --peers
+	@.venv-peers/bin/python -m bench.run $(ARGS)
+
+parity: ## Compare with PyTorch and transformers live (the same environment)
+	@$(BOOTSTRAP) --peers
+	@.venv-peers/bin/python -m pytest -m parity $(ARGS)
+
+lock: setup ## Choose and pin the dependencies anew, with hashes
+	@test -x $(UV) || { $(BIN)/python -m venv build/uv && build/uv/bin/pip install --quiet uv; }
+	@$(UV) pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
+		--custom-compile-command "make lock" -o requirements.lock
+	@$(UV) pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
+		--custom-compile-command "make lock" --extra dev --constraint requirements.lock -o requirements-dev.lock
+
+clean: ## Remove what set-up made; your data in var/ stays
+	rm -rf .venv .venv-peers build .mypy_cache .ruff_cache .pytest_cache .hypothesis
