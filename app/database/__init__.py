@@ -1,0 +1,30 @@
+"""The tables. They know nothing of Flask; `app.extensions.db` connects them to an application."""
+
+from __future__ import annotations
+
+from app.database.base import Base, utcnow
+from app.database.coordination import ADMISSION, RECONCILER, Lease, Throttle
+from app.database.owner import Owner
+from app.database.search import PENDING, Search, SearchKind, SearchResult, SearchStage, SearchStatus
+from app.database.upload import Upload
+from app.database.user import ApiToken, User, UserSession
+
+__all__ = [
+    "ADMISSION",
+    "PENDING",
+    "RECONCILER",
+    "ApiToken",
+    "Base",
+    "Lease",
+    "Owner",
+    "Search",
+    "SearchKind",
+    "SearchResult",
+    "SearchStage",
+    "SearchStatus",
+    "Throttle",
+    "Upload",
+    "User",
+    "UserSession",
+    "utcnow",
+]

@@ -1,0 +1,43 @@
+"""A picture that someone put in."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.database.base import Base, UtcDateTime, utcnow
+from app.database.owner import OwnedMixin, one_owner
+
+
+class Upload(OwnedMixin, Base):
+    """A picture that was put in, and what is known of it.
+
+    `filename` is what the browser called it, only ever shown. The files' names are our own: `stored_name` the
+    bytes as they came, kept until the worker has made `preview_name`, a re-encoded picture without metadata.
+    `features` (float32, little-endian) with the `fingerprint` they were made under allow searching again at
+    once.
+    """
+
+    __tablename__ = "uploads"
+    __table_args__ = (one_owner(),)
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    filename: Mapped[str] = mapped_column(sa.String(255))
+    stored_name: Mapped[str | None] = mapped_column(sa.String(64), unique=True)
+    preview_name: Mapped[str | None] = mapped_column(sa.String(64), unique=True)
+    format: Mapped[str] = mapped_column(sa.String(16))
+    width: Mapped[int]
+    height: Mapped[int]
+    size: Mapped[int]
+    features: Mapped[bytes | None] = mapped_column(sa.LargeBinary, deferred=True)
+    fingerprint: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True))
+    created: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, index=True)
+
+    @property
+    def files(self) -> list[str]:
+        """Names of the files that belong to this row."""
+        return [name for name in (self.stored_name, self.preview_name) if name]

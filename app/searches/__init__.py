@@ -1,0 +1,1 @@
+"""Searches: made here, carried out by the worker, shown here."""

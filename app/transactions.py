@@ -1,0 +1,77 @@
+"""How the database is reached: engine options, and the one way to write.
+
+Reading needs no ceremony: the session begins a read transaction by itself and the request's end closes it.
+Every write goes through `transaction`. On SQLite a transaction that begins by reading and then wants to write
+fails at once with "database is locked" when another has written meanwhile, whatever the timeout;
+`transaction` takes the write lock first and so waits its turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy as sa
+from flask import Flask
+from sqlalchemy import event
+from sqlalchemy.orm import Session
+
+from app.extensions import db
+from config import Settings
+
+BUSY_TIMEOUT = 10  # seconds to wait for SQLite's write lock
+CONNECT_TIMEOUT = 3  # seconds to wait for PostgreSQL
+WRITING = "vitrine_writing"
+
+
+def engine_options(settings: Settings) -> dict[str, Any]:
+    """Options of the engine; statements' parameters, which hold pictures' names, stay out of errors and logs."""
+    options: dict[str, Any] = {
+        "hide_parameters": True,
+        "pool_size": settings.web_threads + 2,
+        "max_overflow": 2,
+    }
+    if sa.make_url(settings.database_url).get_backend_name() == "sqlite":
+        return options | {"connect_args": {"timeout": BUSY_TIMEOUT}}
+    return options | {"pool_pre_ping": True, "connect_args": {"connect_timeout": CONNECT_TIMEOUT}}
+
+
+def init_app(app: Flask) -> None:
+    """Prepare each SQLite connection: WAL, foreign keys, and transactions begun by us, not by the driver."""
+    with app.app_context():
+        engine = db.engine
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+
+
+@contextmanager
+def transaction() -> Iterator[Session]:
+    """One short write transaction: committed at the end, rolled back on an error.
+
+    A read transaction that is open is ended first, so that what is read inside is not older than the write
+    lock.
+    """
+    session = db.session()
+    if session.in_transaction() and session.connection().get_execution_options().get(WRITING):
+        raise RuntimeError("transactions do not nest")
+    session.rollback()
+    session.connection(execution_options={WRITING: True})
+    try:
+        yield session
+        session.commit()
+    except BaseException:
+        session.rollback()
+        raise
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # the driver's own BEGIN would be a deferred one
+    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    writing = connection.get_execution_options().get(WRITING, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")

@@ -1,0 +1,1 @@
+"""Pictures that people put in: the gate they pass, and the files they become."""
