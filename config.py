@@ -1,7 +1,7 @@
 """Environment to one typed settings object.
 
-Every setting is read here and nowhere else. A missing or senseless value raises `SettingsError` at start, with the
-name of the variable, what was found and what would be right.
+Every setting is read here and nowhere else. A missing or senseless value raises `SettingsError` at start,
+with the name of the variable, what was found and what would be right.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -19,6 +20,12 @@ BUNDLED_WEIGHTS = ROOT / "model" / "bundled" / "vitrine-compact.safetensors"
 PREPROCESS_MODES = ("official", "center_crop", "resize_short_side")
 POSITION_MODES = ("official", "transformers")
 VECTOR_ENGINES = ("exact",)
+DATABASE_DRIVERS = {
+    "sqlite": "sqlite",
+    "postgres": "postgresql+psycopg",
+    "postgresql": "postgresql+psycopg",
+    "postgresql+psycopg": "postgresql+psycopg",
+}
 
 
 class SettingsError(ValueError):
@@ -40,12 +47,13 @@ class Settings:
     data_dir : Path
         Everything Vitrine writes: database, uploads, models, indexes, thumbnails.
     model : str
-        Name of the model in use: ``compact``, an official name such as ``dinov2-base``, or the stem of `model_path`.
+        Name of the model in use: ``compact``, an official name such as ``dinov2-base``, or the stem of
+        `model_path`.
     model_path : Path
         The checkpoint that `model` names.
     preprocess, positions : str
-        How a picture becomes a tensor, and how positions are interpolated; both are part of an index's fingerprint.
-        `positions` is empty where the checkpoint's own choice holds.
+        How a picture becomes a tensor, and how positions are interpolated; both are part of an index's
+        fingerprint. `positions` is empty where the checkpoint's own choice holds.
     workers : int
         Search processes that one ``python -m worker`` keeps running.
     """
@@ -117,7 +125,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     model, model_path = _model(read, data_dir)
     return Settings(
         secret_key=_secret_key(read, data_dir, production),
-        database_url=read.text("DATABASE_URL", f"sqlite:///{data_dir / 'vitrine.db'}"),
+        database_url=_database_url(read, data_dir),
         redis_url=_redis_url(read),
         data_dir=data_dir,
         model=model,
@@ -135,7 +143,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         job_timeout=read.number("JOB_TIMEOUT", 60, 1, 3600),
         production=production,
         proxy_hops=read.number("PROXY_HOPS", 0, 0, 8),
-        trusted_hosts=tuple(host.strip() for host in read.text("TRUSTED_HOSTS", "").split(",") if host.strip()),
+        trusted_hosts=tuple(filter(None, map(str.strip, read.text("TRUSTED_HOSTS", "").split(",")))),
         log_level=read.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
     )
 
@@ -150,7 +158,8 @@ class _Reader:
     def choice(self, name: str, default: str, allowed: tuple[str, ...]) -> str:
         value = self.text(name, default)
         if value not in allowed:
-            raise SettingsError(f"{name} is {value!r}; it must be one of: {', '.join(filter(None, allowed))}.")
+            choices = ", ".join(filter(None, allowed))
+            raise SettingsError(f"{name} is {value!r}; it must be one of: {choices}.")
         return value
 
     def number(self, name: str, default: int, low: int, high: int) -> int:
@@ -161,10 +170,10 @@ class _Reader:
 
 
 def _model(read: _Reader, data_dir: Path) -> tuple[str, Path]:
-    """MODEL_PATH wins over MODEL; a name stands for the checkpoint that ``flask model fetch`` installs under it."""
+    """MODEL_PATH wins over MODEL; a name stands for the checkpoint that ``flask model fetch`` installs."""
     name, path = read.text("MODEL", ""), read.text("MODEL_PATH", "")
     if name and not all(part.isalnum() for part in name.replace("_", "-").split("-")):
-        raise SettingsError(f"MODEL is {name!r}; a name has only letters, digits and hyphens, such as dinov2-base.")
+        raise SettingsError(f"MODEL is {name!r}; a name has only letters, digits and hyphens (dinov2-base).")
     if path:
         model_path = Path(path).expanduser().resolve()
         return name or model_path.stem.removeprefix("vitrine-"), model_path
@@ -176,16 +185,28 @@ def _model(read: _Reader, data_dir: Path) -> tuple[str, Path]:
 def _redis_url(read: _Reader) -> str:
     url = read.text("REDIS_URL", "redis://127.0.0.1:6379/0")
     if urlsplit(url).scheme not in ("redis", "rediss", "unix"):
-        raise SettingsError("REDIS_URL must begin with redis://, rediss:// or unix://, as redis://127.0.0.1:6379/0 does.")
+        raise SettingsError("REDIS_URL must begin with redis://, rediss:// or unix://.")
     return url
 
 
+def _database_url(read: _Reader, data_dir: Path) -> str:
+    """Return the URL with its driver; hosting services hand out ``postgres://``."""
+    url = read.text("DATABASE_URL", f"sqlite:///{data_dir / 'vitrine.db'}")
+    scheme, separator, rest = url.partition("://")
+    driver = DATABASE_DRIVERS.get(scheme)
+    if not separator or driver is None or (driver == "sqlite" and not rest.strip("/")):
+        raise SettingsError(
+            "DATABASE_URL must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE."
+        )
+    return f"{driver}://{rest}"
+
+
 def _secret_key(read: _Reader, data_dir: Path, production: bool) -> str:
-    """Return the key from the environment; in development, one made at random on the first start and then kept."""
+    """Return the key from the environment; in development, one made on the first start and then kept."""
     key = read.text("SECRET_KEY", "")
     if key:
         if len(key) < 16:
-            raise SettingsError("SECRET_KEY is shorter than 16 characters; make one with: openssl rand -hex 32")
+            raise SettingsError("SECRET_KEY is shorter than 16 characters; make one: openssl rand -hex 32")
         return key
     if production:
         raise SettingsError("SECRET_KEY is not set; production needs one of its own: openssl rand -hex 32")
@@ -193,8 +214,21 @@ def _secret_key(read: _Reader, data_dir: Path, production: bool) -> str:
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
         if not path.exists():
-            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                file.write(secrets.token_hex(32))
+            _write_once(path, secrets.token_hex(32))
         return path.read_text().strip()
     except OSError as error:
-        raise SettingsError(f"DATA_DIR {data_dir} cannot be written ({error.strerror}); choose another.") from error
+        raise SettingsError(
+            f"DATA_DIR {data_dir} cannot be used ({error.strerror}); choose another."
+        ) from error
+
+
+def _write_once(path: Path, text: str) -> None:
+    """Write a private file that appears whole; of several processes that try, the first one's text stays."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+    try:
+        with suppress(FileExistsError):
+            path.hardlink_to(draft)
+    finally:
+        draft.unlink()

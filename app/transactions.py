@@ -26,7 +26,7 @@ WRITING = "vitrine_writing"
 
 
 def engine_options(settings: Settings) -> dict[str, Any]:
-    """Options of the engine; statements' parameters, which hold pictures' names, stay out of errors and logs."""
+    """Options of the engine; statements' parameters, such as pictures' names, stay out of errors."""
     options: dict[str, Any] = {
         "hide_parameters": True,
         "pool_size": settings.web_threads + 2,

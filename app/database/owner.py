@@ -29,13 +29,13 @@ class OwnedMixin:
     @classmethod
     def user_id(cls) -> Mapped[int | None]:
         """The account, if any."""
-        return mapped_column(sa.ForeignKey("users.id", ondelete="CASCADE"), index=True)
+        return mapped_column(sa.ForeignKey("users.id", ondelete="CASCADE"))
 
     @declared_attr
     @classmethod
     def visitor(cls) -> Mapped[str | None]:
         """The hashed key of a browser that is not signed in, if any."""
-        return mapped_column(sa.String(VISITOR_LENGTH), index=True)
+        return mapped_column(sa.String(VISITOR_LENGTH))
 
     @classmethod
     def owned_by(cls, owner: Owner) -> sa.ColumnElement[bool]:

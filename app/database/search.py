@@ -57,6 +57,8 @@ class Search(OwnedMixin, Base):
         sa.UniqueConstraint("user_id", "submission"),
         sa.UniqueConstraint("visitor", "submission"),
         sa.Index("ix_searches_status_created", "status", "created"),
+        sa.Index("ix_searches_user_id_created", "user_id", "created"),
+        sa.Index("ix_searches_visitor_created", "visitor", "created"),
     )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
@@ -71,7 +73,7 @@ class Search(OwnedMixin, Base):
     attempt: Mapped[int] = mapped_column(default=0)
     lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     error_code: Mapped[str | None] = mapped_column(sa.String(32))
-    created: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, index=True)
+    created: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow)
     started: Mapped[datetime | None] = mapped_column(UtcDateTime)
     finished: Mapped[datetime | None] = mapped_column(UtcDateTime)
     seconds: Mapped[float | None]

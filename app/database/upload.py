@@ -23,7 +23,11 @@ class Upload(OwnedMixin, Base):
     """
 
     __tablename__ = "uploads"
-    __table_args__ = (one_owner(),)
+    __table_args__ = (
+        one_owner(),
+        sa.Index("ix_uploads_user_id", "user_id"),
+        sa.Index("ix_uploads_visitor", "visitor"),
+    )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
     filename: Mapped[str] = mapped_column(sa.String(255))
@@ -35,7 +39,7 @@ class Upload(OwnedMixin, Base):
     size: Mapped[int]
     features: Mapped[bytes | None] = mapped_column(sa.LargeBinary, deferred=True)
     fingerprint: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True))
-    created: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, index=True)
+    created: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow)
 
     @property
     def files(self) -> list[str]:
