@@ -29,17 +29,23 @@ ENQUEUE_GRACE = timedelta(seconds=3)  # the web process enqueues right after its
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """The right to carry out one attempt of a search, and what it takes.
+class Attempt:
+    """The right to carry out one attempt of a search; all that it takes to renew it or to give it up."""
+
+    search_id: uuid.UUID
+    attempt: int
+    lease_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Claim(Attempt):
+    """An attempt, and what carrying it out takes.
 
     `picture` is the upload's file: the original as it came while `needs_preview`, later the re-encoded
     picture that has replaced it. `features` with their `fingerprint` are what an earlier search computed of
     it. For a gallery picture `query_item` is set instead.
     """
 
-    search_id: uuid.UUID
-    attempt: int
-    lease_seconds: float
     kind: SearchKind
     query_item: str | None
     picture: Path | None
@@ -98,18 +104,18 @@ def claim(search_id: uuid.UUID, lease_seconds: float) -> Claim | None:
         )
 
 
-def set_stage(claim: Claim, stage: SearchStage) -> bool:
+def set_stage(claim: Attempt, stage: SearchStage) -> bool:
     """Say what the attempt is doing, and renew its lease; False where the claim no longer holds."""
     return _fenced(claim, stage=stage, lease_until=_lease(claim))
 
 
-def renew(claim: Claim) -> bool:
+def renew(claim: Attempt) -> bool:
     """Renew the lease of an attempt that takes long; False where the claim no longer holds."""
     return _fenced(claim, lease_until=_lease(claim))
 
 
 def finish(
-    claim: Claim,
+    claim: Attempt,
     hits: Sequence[Hit],
     *,
     seconds: float,
@@ -154,7 +160,7 @@ def finish(
     return done
 
 
-def fail(claim: Claim, code: str) -> bool:
+def fail(claim: Attempt, code: str) -> bool:
     """End the search with an error; False where the claim no longer holds.
 
     A picture that cannot be searched is of no further use and its file is removed.
@@ -168,7 +174,7 @@ def fail(claim: Claim, code: str) -> bool:
     return failed
 
 
-def retry_later(claim: Claim, code: str = WORKER_LOST) -> bool:
+def retry_later(claim: Attempt, code: str = WORKER_LOST) -> bool:
     """Give the search back to the queue; after `MAX_ATTEMPTS` it fails with `code` instead.
 
     Returns
@@ -216,7 +222,7 @@ def reconcile(live_job_ids: set[str], now: datetime | None = None) -> Reconciled
     return Reconciled([each for each in waiting if str(each) not in live_job_ids], failed)
 
 
-def _holds(claim: Claim) -> Iterable[sa.ColumnElement[bool]]:
+def _holds(claim: Attempt) -> Iterable[sa.ColumnElement[bool]]:
     return (
         Search.id == claim.search_id,
         Search.attempt == claim.attempt,
@@ -224,7 +230,7 @@ def _holds(claim: Claim) -> Iterable[sa.ColumnElement[bool]]:
     )
 
 
-def _fenced(claim: Claim, **values: Any) -> bool:
+def _fenced(claim: Attempt, **values: Any) -> bool:
     with transaction() as session:
         return _update(session, *_holds(claim), **values)
 
@@ -234,7 +240,7 @@ def _update(session: Session, *conditions: sa.ColumnElement[bool], **values: Any
     return bool(session.scalars(statement, execution_options={"synchronize_session": False}).all())
 
 
-def _lease(claim: Claim) -> datetime:
+def _lease(claim: Attempt) -> datetime:
     return utcnow() + timedelta(seconds=claim.lease_seconds)
 
 
@@ -263,7 +269,7 @@ def _upload(session: Session, search_id: uuid.UUID) -> Upload | None:
 
 def _keep(
     session: Session,
-    claim: Claim,
+    claim: Attempt,
     features: bytes | None,
     fingerprint: dict[str, Any] | None,
     preview: str | None,
@@ -281,7 +287,7 @@ def _keep(
     return replaced
 
 
-def _drop_original(session: Session, claim: Claim) -> list[str]:
+def _drop_original(session: Session, claim: Attempt) -> list[str]:
     upload = _upload(session, claim.search_id)
     if upload is None or upload.stored_name is None:
         return []
