@@ -1,7 +1,7 @@
 """What can go wrong, as one small tree.
 
-Every class carries a `code`: a short stable word that programs may act on, and that the pages translate. The message is
-for the person who reads the log or the terminal: it says what was found and how to mend it.
+Every class carries a `code`: a short stable word that programs may act on, and that the pages translate. The
+message is for the person who reads the log or the terminal: it says what was found and how to mend it.
 """
 
 from __future__ import annotations

@@ -1,0 +1,215 @@
+"""A model with its preprocessing: pictures in, feature vectors out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from model.checkpoints import sha256_of
+from model.config import ViTConfig
+from model.errors import CheckpointError
+from model.fingerprint import Fingerprint
+from model.fold import fold
+from model.pictures import open_rgb
+from model.positions import POSITION_MODES, PositionMode
+from model.preprocess import PREPROCESS_MODES, Geometry, PreprocessMode, prepare, read_geometry
+from model.vit import VisionTransformer
+from model.weights import open_weights, read_json_beside
+
+Array = NDArray[np.float32]
+Picture = Image.Image | str | os.PathLike[str]
+
+
+class Encoder:
+    """Turns pictures into feature vectors that can be compared by cosine.
+
+    Parameters
+    ----------
+    vit : VisionTransformer
+    geometry : Geometry
+        Sizes of the preprocessing.
+    preprocess : {"official", "center_crop", "resize_short_side"}
+    name : str
+        What to call the model.
+    weights_sha256 : str
+        SHA-256 of the checkpoint.
+
+    Attributes
+    ----------
+    name, preprocess : str
+        As above.
+    geometry : Geometry
+        As above.
+    fingerprint : Fingerprint
+        What makes two encoders' vectors comparable.
+    """
+
+    def __init__(
+        self,
+        vit: VisionTransformer,
+        geometry: Geometry,
+        preprocess: PreprocessMode,
+        *,
+        name: str,
+        weights_sha256: str,
+    ) -> None:
+        self._vit = vit
+        self.geometry = geometry
+        self.preprocess = preprocess
+        self.name = name
+        sizes = f"{geometry.resize}-{geometry.crop}" if preprocess == "official" else f"{geometry.crop}"
+        self.fingerprint = Fingerprint(
+            weights_sha256, f"{preprocess}-{sizes}", vit.positions, vit.config.width
+        )
+
+    @property
+    def config(self) -> ViTConfig:
+        """The network's configuration."""
+        return self._vit.config
+
+    @property
+    def positions(self) -> PositionMode:
+        """Whose position interpolation is used, ``official`` or ``transformers``."""
+        return self._vit.positions
+
+    @property
+    def dim(self) -> int:
+        """Length D of a feature vector."""
+        return self._vit.config.width
+
+    def prepare(self, image: Image.Image) -> Array:
+        """Preprocess one picture.
+
+        Parameters
+        ----------
+        image : PIL.Image.Image
+            Upright RGB, as `model.pictures.open_rgb` returns it.
+
+        Returns
+        -------
+        ndarray of float32, shape (3, H, W)
+        """
+        return prepare(image, self.preprocess, self.geometry, self.config.patch)
+
+    def encode_arrays(self, batch: Array) -> Array:
+        """Encode preprocessed pictures of one shape.
+
+        Parameters
+        ----------
+        batch : ndarray of float32, shape (B, 3, H, W)
+            H and W are multiples of the patch's side.
+
+        Returns
+        -------
+        ndarray of float32, shape (B, D)
+            CLS features, not normalised.
+        """
+        return self._vit.forward(batch)[:, 0]
+
+    def encode(self, images: Iterable[Picture], batch_size: int = 8) -> Array:
+        """Encode pictures of any sizes; those whose preprocessed shapes are equal share a batch.
+
+        Parameters
+        ----------
+        images : iterable of PIL.Image.Image or path
+            A path is opened by `model.pictures.open_rgb`; an image must be upright RGB already.
+        batch_size : int
+            Pictures in one forward pass, at most.
+
+        Returns
+        -------
+        ndarray of float32, shape (n, D)
+            CLS features in the order of `images`, not normalised.
+
+        Raises
+        ------
+        PictureError
+            A picture cannot be read.
+        """
+        rows: dict[int, Array] = {}
+        waiting: dict[tuple[int, ...], list[tuple[int, Array]]] = {}
+        for index, image in enumerate(images):
+            array = self.prepare(image if isinstance(image, Image.Image) else open_rgb(image))
+            group = waiting.setdefault(array.shape, [])
+            group.append((index, array))
+            if len(group) == batch_size:
+                self._encode_group(waiting.pop(array.shape), rows)
+        for group in waiting.values():
+            self._encode_group(group, rows)
+        return (
+            np.stack([rows[index] for index in range(len(rows))])
+            if rows
+            else np.empty((0, self.dim), np.float32)
+        )
+
+    def encode_with_patches(self, image: Image.Image) -> tuple[Array, Array]:
+        """Encode one picture and each of its patches, in one forward pass.
+
+        Parameters
+        ----------
+        image : PIL.Image.Image
+            Upright RGB.
+
+        Returns
+        -------
+        cls : ndarray of float32, shape (D,)
+        patches : ndarray of float32, shape (h, w, D)
+            After the final LayerNorm, registers left out.
+        """
+        pixels = self.prepare(image)
+        tokens = self._vit.forward(pixels[None])[0]
+        h, w = pixels.shape[1] // self.config.patch, pixels.shape[2] // self.config.patch
+        return tokens[0], tokens[self.config.prefix :].reshape(h, w, -1)
+
+    def _encode_group(self, group: list[tuple[int, Array]], rows: dict[int, Array]) -> None:
+        features = self.encode_arrays(np.stack([array for _, array in group]))
+        rows.update(zip((index for index, _ in group), features, strict=True))
+
+
+def load_encoder(
+    path: str | os.PathLike[str],
+    *,
+    preprocess: PreprocessMode = "official",
+    positions: PositionMode | None = None,
+) -> Encoder:
+    """Load a checkpoint as an encoder.
+
+    Parameters
+    ----------
+    path : path
+        ``.safetensors``, ``.npz`` or ``.pth``, in the official, the hub's or transformers' layout.
+    preprocess : {"official", "center_crop", "resize_short_side"}
+    positions : {"official", "transformers"}, optional
+        Whose position interpolation; unless given what the checkpoint's metadata says, else ``official``.
+
+    Returns
+    -------
+    Encoder
+
+    Raises
+    ------
+    CheckpointError
+        The file cannot be read or is no ViT.
+    """
+    path = Path(path)
+    with open_weights(path) as weights:
+        mode = _choice("positions", positions or weights.notes.get("positions", "official"), POSITION_MODES)
+        _choice("preprocess", preprocess, PREPROCESS_MODES)
+        preprocessor = read_json_beside(path, "preprocessor_config.json")
+        config = weights.config
+        geometry = read_geometry(preprocessor, dict(weights.notes), config.grid, config.patch)
+        vit = VisionTransformer(config, fold(weights), mode)
+    return Encoder(vit, geometry, preprocess, name=path.stem, weights_sha256=sha256_of(path))
+
+
+def _choice(
+    name: str, value: str, allowed: tuple[PositionMode, ...] | tuple[PreprocessMode, ...]
+) -> PositionMode:
+    if value not in allowed:
+        raise CheckpointError(f"{name} is {value!r}; it must be one of: {', '.join(allowed)}.")
+    return value

@@ -1,0 +1,226 @@
+"""From a picture to the network's input: three ways, each part of an index's fingerprint.
+
+All three take an upright RGB picture (`model.pictures.open_rgb` makes one of any file) and return float32 of
+shape (3, H, W), scaled to [0, 1] and normalised by ImageNet's mean and standard deviation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from model.errors import CheckpointError, PictureError
+
+PreprocessMode = Literal["official", "center_crop", "resize_short_side"]
+PREPROCESS_MODES: tuple[PreprocessMode, ...] = ("official", "center_crop", "resize_short_side")
+
+MEAN = (0.485, 0.456, 0.406)
+STD = (0.229, 0.224, 0.225)
+
+MAX_ASPECT = 16  # beyond it, `resize_short_side` would need gigabytes for a picture of a single line
+_WHOLE_RESIZE_ASPECT = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """The sizes of the evaluation transform.
+
+    Attributes
+    ----------
+    resize : int
+        Length in pixels that the shorter side gets.
+    crop : int
+        Side in pixels of the central square.
+    """
+
+    resize: int
+    crop: int
+
+    def __post_init__(self) -> None:
+        if not 0 < self.crop <= self.resize <= 4096:
+            raise CheckpointError(
+                f"preprocessing with resize {self.resize} and crop {self.crop} makes no sense."
+            )
+
+
+def official(image: Image.Image, resize: int = 256, crop: int = 224) -> NDArray[np.float32]:
+    """Apply DINOv2's evaluation transform: shorter side to `resize` (bicubic, antialiased), central `crop` x
+    `crop`.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image
+        Upright RGB.
+    resize, crop : int
+        In pixels.
+
+    Returns
+    -------
+    ndarray of float32, shape (3, crop, crop)
+
+    Notes
+    -----
+    Sizes are rounded, and an odd margin is split, as transformers' BitImageProcessor does.
+    """
+    width, height = image.size
+    short, long = min(width, height), max(width, height)
+    if long > _WHOLE_RESIZE_ASPECT * short:
+        return normalise(_resize_centre(image, resize, crop))
+    scaled = int(resize * long / short)
+    size = (resize, scaled) if width <= height else (scaled, resize)
+    return center_crop(image.resize(size, Image.Resampling.BICUBIC), crop)
+
+
+def center_crop(image: Image.Image, size: int = 224) -> NDArray[np.float32]:
+    """Take the central `size` x `size` pixels of the unresized picture; a smaller one is padded with black.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image
+        Upright RGB.
+    size : int
+        In pixels.
+
+    Returns
+    -------
+    ndarray of float32, shape (3, size, size)
+    """
+    left, top = (image.width - size) // 2, (image.height - size) // 2
+    return normalise(image.crop((left, top, left + size, top + size)))
+
+
+def resize_short_side(image: Image.Image, size: int = 224, multiple: int = 14) -> NDArray[np.float32]:
+    """Scale the whole picture: shorter side to `size`, the other in proportion, both floored to multiples.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image
+        Upright RGB.
+    size : int
+        In pixels.
+    multiple : int
+        The patch's side.
+
+    Returns
+    -------
+    ndarray of float32, shape (3, H, W)
+
+    Raises
+    ------
+    PictureError
+        ``too_many_pixels``: one side is more than 16 times as long as the other.
+    """
+    width, height = image.size
+    short, long = min(width, height), max(width, height)
+    if long > MAX_ASPECT * short:
+        raise PictureError(
+            "too_many_pixels",
+            f"The picture is {width} x {height}; one side may be {MAX_ASPECT} times the other.",
+        )
+    short_side, long_side = size // multiple * multiple, size * long // short // multiple * multiple
+    scaled = (short_side, long_side) if width <= height else (long_side, short_side)
+    return normalise(image.resize(scaled, Image.Resampling.BICUBIC))
+
+
+def normalise(image: Image.Image) -> NDArray[np.float32]:
+    """Turn an RGB picture into normalised numbers.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image
+        RGB.
+
+    Returns
+    -------
+    ndarray of float32, shape (3, H, W)
+    """
+    pixels = np.asarray(image, dtype=np.float32).transpose(2, 0, 1)
+    scale = (1 / (255 * np.array(STD))).astype(np.float32)[:, None, None]
+    offset = (np.array(MEAN) / np.array(STD)).astype(np.float32)[:, None, None]
+    return np.ascontiguousarray(pixels * scale - offset)
+
+
+def prepare(image: Image.Image, mode: PreprocessMode, geometry: Geometry, patch: int) -> NDArray[np.float32]:
+    """Preprocess one picture by the mode's name.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image
+        Upright RGB.
+    mode : {"official", "center_crop", "resize_short_side"}
+    geometry : Geometry
+        `crop` is the size in the second and third mode too.
+    patch : int
+        The patch's side in pixels.
+
+    Returns
+    -------
+    ndarray of float32, shape (3, H, W)
+    """
+    if mode == "official":
+        return official(image, geometry.resize, geometry.crop)
+    if mode == "center_crop":
+        return center_crop(image, geometry.crop)
+    return resize_short_side(image, geometry.crop, patch)
+
+
+def read_geometry(preprocessor: dict[str, Any], notes: dict[str, str], grid: int, patch: int) -> Geometry:
+    """Find the sizes that a checkpoint was trained for.
+
+    Parameters
+    ----------
+    preprocessor : dict
+        What ``preprocessor_config.json`` beside the checkpoint says; may be empty.
+    notes : dict of str to str
+        The file's metadata, with ``resize`` and ``crop`` where it knows them.
+    grid, patch : int
+        Of the position table and the patches.
+
+    Returns
+    -------
+    Geometry
+        From `notes`, else from `preprocessor`, else 256 and 224 for DINOv2's table of 37 x 37, else the
+        table's own size as crop and 8/7 of that before cropping, which is DINOv2's proportion.
+
+    Raises
+    ------
+    CheckpointError
+        What is said makes no sense, or asks for another mean or standard deviation than ImageNet's.
+    """
+    try:
+        if "resize" in notes and "crop" in notes:
+            return _checked(Geometry(int(notes["resize"]), int(notes["crop"])), patch)
+        if preprocessor:
+            for name, values in (("image_mean", MEAN), ("image_std", STD)):
+                if not np.allclose(preprocessor.get(name, values), values, atol=1e-3):
+                    raise CheckpointError(
+                        f"preprocessor_config.json asks for {name} {preprocessor[name]}, not {values}."
+                    )
+            crop = preprocessor["crop_size"]["height"]
+            return _checked(Geometry(int(preprocessor["size"]["shortest_edge"]), int(crop)), patch)
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"the checkpoint's preprocessing sizes cannot be read: {error!r}") from error
+    if grid * patch == 518:
+        return Geometry(256, 224)
+    return Geometry(round(grid * patch * 8 / 7), grid * patch)
+
+
+def _checked(geometry: Geometry, patch: int) -> Geometry:
+    if geometry.crop % patch:
+        raise CheckpointError(
+            f"the preprocessing's crop of {geometry.crop} is no multiple of the patch, {patch}."
+        )
+    return geometry
+
+
+def _resize_centre(image: Image.Image, resize: int, crop: int) -> Image.Image:
+    """Resize only what the crop keeps: a line of 1 x 10,000 would become 2.5 million pixels long."""
+    step = min(image.size) / resize
+    half = crop * step / 2
+    x, y = image.width / 2, image.height / 2
+    box = (x - half, y - half, x + half, y + half)
+    return image.resize((crop, crop), Image.Resampling.BICUBIC, box=box)
