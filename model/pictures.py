@@ -18,7 +18,7 @@ import zlib
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from model.errors import PictureError
 from model.rgb import to_rgb
@@ -210,8 +210,9 @@ def _header(source: Source, max_pixels: int) -> Iterator[tuple[Image.Image, str]
         except _DECODER_ERRORS as error:
             if _is_disk_error(error):
                 raise
-            detail = " ".join(str(error).split())[:200] or type(error).__name__
-            raise PictureError("broken", f"the {kind} picture is damaged or cut off: {detail}") from error
+            raise PictureError(
+                "broken", f"the {kind} picture is damaged or cut off: {_detail(error)}"
+            ) from error
 
 
 @contextlib.contextmanager
@@ -258,6 +259,13 @@ def _register_heif() -> None:
 
 def _too_many_pixels(found: str, max_pixels: int) -> PictureError:
     return PictureError("too_many_pixels", f"the picture claims {found}; at most {max_pixels:,} are decoded")
+
+
+def _detail(error: BaseException) -> str:
+    """Say in one short line what the decoder said; Pillow's "cannot identify" names only a file object."""
+    if isinstance(error, UnidentifiedImageError):
+        return "its header makes no sense"
+    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def _is_disk_error(error: BaseException) -> bool:
