@@ -1,0 +1,101 @@
+"""Seeded random checkpoints of every kind, small and quick, in every layout and format.
+
+The numbers make every part of the network matter: LayerScale 0.1 to 1, norm weights 0.5 to 1.5, no bias zero.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import save_file
+
+from model.config import ViTConfig
+from model.layouts import HUB, Layout
+from tests.support.pth import write_pth
+
+Tensors = dict[str, NDArray[Any]]
+
+PATCH = 14
+KINDS = {
+    "plain": ViTConfig(width=64, depth=2, heads=1, hidden=256, mlp="gelu", patch=PATCH, grid=5),
+    "registers": ViTConfig(
+        width=64, depth=2, heads=1, hidden=256, mlp="gelu", patch=PATCH, grid=5, registers=4
+    ),
+    "swiglu": ViTConfig(width=128, depth=2, heads=2, hidden=344, mlp="swiglu", patch=PATCH, grid=5),
+    "swiglu-registers": ViTConfig(
+        width=128, depth=2, heads=2, hidden=344, mlp="swiglu", patch=PATCH, grid=5, registers=4
+    ),
+    "many-heads": ViTConfig(width=96, depth=3, heads=6, hidden=384, mlp="gelu", patch=PATCH, grid=4),
+}
+"""A tiny configuration of every kind."""
+
+BASE = ViTConfig(width=768, depth=12, heads=12, hidden=3072, mlp="gelu", patch=PATCH, grid=37)
+"""DINOv2 ViT-B/14's real configuration."""
+
+
+def random_tensors(config: ViTConfig, seed: int = 0) -> Tensors:
+    """Random parameters under the official names, float32, with a mask token as every checkpoint has one."""
+    rng = np.random.default_rng(seed)
+    tensors = {name: _random(rng, name, shape) for name, shape in config.shapes().items()}
+    tensors["mask_token"] = _random(rng, "mask_token", (1, config.width))
+    return tensors
+
+
+def _random(rng: np.random.Generator, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    if name.endswith("gamma"):
+        return rng.uniform(0.1, 1.0, shape).astype(np.float32)
+    if "norm" in name and name.endswith("weight"):
+        return rng.uniform(0.5, 1.5, shape).astype(np.float32)
+    numbers = rng.standard_normal(shape, dtype=np.float32)
+    if name.endswith("bias"):
+        return numbers * np.float32(0.1)
+    if name.endswith("weight"):  # keeps each layer's output as large as its input
+        return numbers * np.float32(np.prod(shape[1:]) ** -0.5)
+    return numbers * np.float32(0.5)
+
+
+def in_layout(tensors: Tensors, layout: Layout) -> Tensors:
+    """Rename official tensors to `layout`, splitting those that it keeps apart."""
+    renamed = {}
+    for name, tensor in tensors.items():
+        sources = layout.sources(name)
+        shape = (1, *tensor.shape[1:]) if name == "mask_token" else tensor.shape
+        parts = np.split(tensor, len(sources)) if len(sources) > 1 else [tensor.reshape(shape)]
+        renamed |= {source: np.ascontiguousarray(part) for source, part in zip(sources, parts, strict=True)}
+    return renamed
+
+
+def write_tensors(path: Path, tensors: Tensors, metadata: dict[str, str] | None = None) -> Path:
+    """Write a file of the format that the suffix names; only ``.safetensors`` keeps metadata."""
+    if path.suffix == ".safetensors":
+        save_file(tensors, path, metadata)
+    elif path.suffix == ".npz":
+        np.savez(path, **tensors)
+    else:
+        write_pth(path, tensors)
+    return path
+
+
+def write_checkpoint(
+    path: Path, config: ViTConfig, *, seed: int = 0, layout: Layout = HUB, half: bool = False
+) -> Path:
+    """Write a random checkpoint of this configuration.
+
+    The number of heads goes into ``.safetensors`` metadata; for the other formats it must be width / 64.
+    """
+    tensors = in_layout(random_tensors(config, seed), layout)
+    if half:
+        tensors = {name: tensor.astype(np.float16) for name, tensor in tensors.items()}
+    return write_tensors(path, tensors, {"num_attention_heads": str(config.heads)})
+
+
+def write_tiny_checkpoint(path: Path, *, seed: int = 0, **changes: Any) -> Path:
+    """Write a checkpoint that encodes a picture in milliseconds: width 64, depth 2, made for 70 x 70 pixels.
+
+    `changes` replaces fields of `ViTConfig`.
+    """
+    fields = {"width": 64, "depth": 2, "heads": 1, "hidden": 256, "mlp": "gelu", "patch": PATCH, "grid": 5}
+    return write_checkpoint(path, ViTConfig(**(fields | changes)), seed=seed)
