@@ -20,7 +20,6 @@ from gallery.manifest import ITEMS, Manifest
 
 THUMBNAIL_SIDE = 320
 LARGE_SIDE = 1600
-NOT_SHOWN_BY_BROWSERS = frozenset({"BMP", "HEIF", "TIFF"})
 
 COLUMNS = "path, sha256, size, mtime, width, height, format"
 _VARIABLES = 900
@@ -246,6 +245,6 @@ def thumbnail_file(thumbnails_dir: Path, sha256: str, *, large: bool = False) ->
     sha256 : str
         Of the picture file.
     large : bool
-        The one of `LARGE_SIDE` pixels, made only for formats that browsers do not show.
+        The one of `LARGE_SIDE` pixels, made only for formats outside `model.pictures.BROWSER_FORMATS`.
     """
     return thumbnails_dir / sha256[:2] / f"{sha256}{'-large' if large else ''}.webp"

@@ -5,7 +5,7 @@
     <index>/CURRENT                     the name of the generation in use; swapped by one rename
     <index>/generations/<name>/         features.npy, items.db, manifest.json; never written again
 
-A name is a running number and the first 16 hexadecimal digits of the manifest's SHA-256, and the manifest holds
+A name is a running number and the first 16 hexadecimal digits of the manifest's SHA-256; the manifest holds
 that of the other files: the pointer vouches for everything. Who reads a generation holds a shared lock on its
 folder (`flock`, inherited by forked children), and only a generation that nobody holds is ever removed.
 """

@@ -1,0 +1,120 @@
+"""Write a generation and bring it into use."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gallery import generations
+from gallery.catalog import Item, folded
+from gallery.errors import StoreError
+from gallery.files import sha256_file
+from gallery.manifest import FEATURES, ITEMS, FileDigest, Manifest
+from gallery.vectors import require_unit
+from model.fingerprint import Fingerprint
+
+_SCHEMA = """
+CREATE TABLE items (
+    row INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, path TEXT NOT NULL, sha256 TEXT NOT NULL,
+    size INTEGER NOT NULL, mtime INTEGER NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL,
+    format TEXT NOT NULL, folded TEXT NOT NULL
+)"""
+
+
+def write_generation(
+    index_dir: Path,
+    items: Sequence[Item],
+    blocks: Iterable[NDArray[np.float32]],
+    *,
+    model: str,
+    fingerprint: Fingerprint,
+    root: Path,
+    attribution: str,
+    scanned: int,
+) -> str:
+    """Write a new generation, bring it into use, and return its name; the caller holds the index's lock.
+
+    Parameters
+    ----------
+    index_dir : Path
+        The index.
+    items : sequence of Item
+        Sorted by path.
+    blocks : iterable of ndarray of float32, shape (any, D)
+        The items' unit vectors in the same order, in pieces that fit in memory.
+    model, fingerprint, root, attribution, scanned
+        For the manifest; see `gallery.manifest.Manifest`.
+
+    Raises
+    ------
+    StoreError
+        A vector is not of length 1, there are fewer or more than items, or the disk is full. The generation
+        in use stays what it was.
+    """
+    folder = generations.staging(index_dir)
+    try:
+        files = {
+            FEATURES: _write_features(folder / FEATURES, (len(items), fingerprint.dim), blocks),
+            ITEMS: _write_items(folder / ITEMS, items),
+        }
+    except sqlite3.Error as error:
+        raise StoreError(f"The list of items cannot be written in {folder}: {error}.") from error
+    manifest = Manifest(
+        model=model,
+        fingerprint=fingerprint.as_dict(),
+        root=str(root),
+        attribution=attribution,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        scanned=scanned,
+        count=len(items),
+        files=files,
+    )
+    name = generations.install(index_dir, manifest)
+    generations.remove_unused(index_dir)
+    return name
+
+
+def _write_features(path: Path, shape: tuple[int, int], blocks: Iterable[NDArray[np.float32]]) -> FileDigest:
+    digest, rows = hashlib.sha256(), 0
+    header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+    with path.open("w+b") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        file.seek(0)
+        digest.update(file.read())
+        for block in blocks:
+            require_unit(block)
+            data = np.ascontiguousarray(block, "<f4").data
+            digest.update(data)
+            file.write(data)
+            rows += len(block)
+        if rows != shape[0]:
+            raise StoreError(f"{rows} vectors came for {shape[0]} items.")
+        file.flush()
+        os.fsync(file.fileno())
+        return FileDigest(digest.hexdigest(), file.tell())
+
+
+def _write_items(path: Path, items: Sequence[Item]) -> FileDigest:
+    connection = sqlite3.connect(path)
+    try:
+        # No rollback journal: a half-written file is thrown away, never mended.
+        connection.execute("PRAGMA journal_mode = OFF")
+        connection.execute(_SCHEMA)
+        connection.executemany(
+            "INSERT INTO items VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                (row, i.id, i.path, i.sha256, i.size, i.mtime, i.width, i.height, i.format, folded(i.path))
+                for row, i in enumerate(items)
+            ),
+        )
+        connection.commit()
+    finally:
+        connection.close()
+    return FileDigest(sha256_file(path), path.stat().st_size)
