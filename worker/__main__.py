@@ -1,0 +1,30 @@
+"""`python -m worker`: searches until SIGTERM or Ctrl-C."""
+
+from __future__ import annotations
+
+import sys
+
+from app import create_app, logging
+from config import SettingsError, load_settings
+from worker.limits import pin_threads
+from worker.runtime import Runtime
+from worker.supervisor import Supervisor
+
+
+def main() -> int:
+    """Load what all processes share, then supervise them; return the exit status."""
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        sys.stderr.write(f"vitrine: {error}\n")
+        return 2
+    logging.configure(settings)
+    app = create_app(settings)
+    pin_threads(settings.workers)
+    runtime = Runtime(app)
+    runtime.refresh()
+    return Supervisor(runtime).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

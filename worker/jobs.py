@@ -1,0 +1,140 @@
+"""The one job there is: carry out a search."""
+
+from __future__ import annotations
+
+import io
+import logging
+import time
+import uuid
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.database import SearchKind, SearchStage
+from app.searches import lifecycle
+from app.uploads import storage
+from model import pictures
+from model.errors import PictureError, VitrineError
+from worker.limits import Overrun
+from worker.runtime import Runtime, current
+
+if TYPE_CHECKING:
+    from gallery import Store
+
+TOP = 10
+LEASE_SECONDS = 10.0
+PREVIEW_SIDE = 1280  # pixels; sharp on a large screen, and enough to encode again with any model
+PREVIEW_QUALITY = 90
+
+log = logging.getLogger(__name__)
+
+
+class Query(NamedTuple):
+    """What is searched with: a vector, what to leave out, and what to keep of the picture."""
+
+    vector: NDArray[np.float32]
+    exclude: tuple[str, ...] = ()
+    features: bytes | None = None
+    preview: bytes | None = None
+
+
+def run_search(search_id: str) -> None:
+    """Carry out one search and write its end into its row, whatever that end is.
+
+    Parameters
+    ----------
+    search_id : str
+        The row's id. Where the row is gone, runs already or has ended, nothing is done.
+
+    Raises
+    ------
+    sqlalchemy.exc.SQLAlchemyError
+        The database cannot be written; the lease lapses and the search is tried again.
+    """
+    runtime = current()
+    with runtime.app.app_context():
+        claim = lifecycle.claim(uuid.UUID(search_id), LEASE_SECONDS)
+        if claim is None:
+            log.info("search is not waiting", extra={"search": search_id})
+            return
+        runtime.slot.hold(claim.attempt)
+        if code := _attempt(runtime, claim):
+            log.warning("search failed", extra={"search": search_id, "attempt": claim.attempt, "code": code})
+            lifecycle.fail(claim, code)
+        runtime.slot.release()
+
+
+def _attempt(runtime: Runtime, claim: lifecycle.Claim) -> str | None:
+    """Search; return the error's code where that fails."""
+    try:
+        _search(runtime, claim)
+    except (
+        PictureError
+    ) as error:  # an empty or too large file was refused when it came, unless the disk lost it
+        return error.code if error.code in lifecycle.PICTURE_CODES else "broken"
+    except VitrineError as error:
+        return error.code
+    except Overrun:
+        return "timeout"
+    except MemoryError:
+        return "out_of_memory"
+    except Exception:
+        if not lifecycle.renew(claim):
+            return None  # deleted meanwhile, and its picture with it
+        log.exception("search ended unexpectedly", extra={"search": str(claim.search_id)})
+        return "internal"
+    return None
+
+
+def _search(runtime: Runtime, claim: lifecycle.Claim) -> None:
+    began = time.perf_counter()
+    store = runtime.store
+    query = _of_item(claim, store) if claim.kind is SearchKind.ITEM else _of_picture(runtime, claim, store)
+    if not lifecycle.set_stage(claim, SearchStage.COMPARING):
+        return
+    found = store.search(query.vector, TOP, exclude=query.exclude)
+    seconds = time.perf_counter() - began
+    done = lifecycle.finish(
+        claim,
+        [
+            lifecycle.Hit(item.id, item.name, item.path, item.sha256, item.width, item.height, score)
+            for item, score in found
+        ],
+        seconds=seconds,
+        searched=len(store.catalog),
+        generation=store.generation,
+        model=runtime.settings.model,
+        features=query.features,
+        fingerprint=store.fingerprint.as_dict(),
+        preview=storage.save_preview(io.BytesIO(query.preview)) if query.preview else None,
+    )
+    log.info(
+        "search ended", extra={"search": str(claim.search_id), "done": done, "seconds": round(seconds, 3)}
+    )
+
+
+def _of_item(claim: lifecycle.Claim, store: Store) -> Query:
+    assert claim.query_item is not None  # noqa: S101 - the database holds this for every search of this kind
+    return Query(store.vector(claim.query_item), exclude=(claim.query_item,))
+
+
+def _of_picture(runtime: Runtime, claim: lifecycle.Claim, store: Store) -> Query:
+    known = _known_features(claim, store)
+    if known is not None and not claim.needs_preview:
+        return Query(known)
+    encoder = runtime.encoder
+    if claim.picture is None:
+        raise PictureError("broken", "the picture is no longer there")
+    image = pictures.open_rgb(claim.picture)
+    vector = encoder.encode([image])[0] if known is None else known
+    preview = pictures.webp(image, PREVIEW_SIDE, PREVIEW_QUALITY) if claim.needs_preview else None
+    return Query(vector, features=vector.astype("<f4").tobytes(), preview=preview)
+
+
+def _known_features(claim: lifecycle.Claim, store: Store) -> NDArray[np.float32] | None:
+    """Return what an earlier search computed of the same picture, if the index understands it."""
+    if claim.features is None or claim.fingerprint != store.fingerprint.as_dict():
+        return None
+    features = np.frombuffer(claim.features, "<f4")
+    return features if features.shape == (store.fingerprint.dim,) else None

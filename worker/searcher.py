@@ -1,0 +1,199 @@
+"""One RQ worker: takes searches from the queue and watches over the process that carries each out.
+
+RQ keeps the books in Redis; this class makes the row in the database the truth. While the forked process
+works, the worker renews the row's lease; when the process dies, the search goes back to the queue at once;
+when it overruns even the alarm, in C code that lets none through, it is killed and the row says so. None of
+that needs Redis.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import time
+import uuid
+from types import FrameType
+from typing import Any, cast
+
+import sqlalchemy as sa
+from redis.exceptions import RedisError
+from rq import Worker
+from rq.exceptions import StopRequested
+from rq.executions import Execution
+from rq.intermediate_queue import IntermediateQueue
+from rq.job import Job
+from rq.queue import Queue
+from rq.serializers import JSONSerializer
+from rq.utils import now
+from rq.worker_registration import clean_worker_registry
+
+from app.extensions import db
+from app.queue import QUEUE_NAME
+from app.searches import lifecycle
+from worker.connection import connect
+from worker.guard import SearchJob, SearchQueue
+from worker.jobs import LEASE_SECONDS
+from worker.limits import Deadline, limit_job
+from worker.runtime import AttemptSlot, Runtime
+
+HEARTBEAT = 3  # seconds between two renewals of the lease, and between two heartbeats to Redis
+HEARTBEAT_TTL = 10  # seconds after which Redis takes a silent worker's job for abandoned
+DEQUEUE_TIMEOUT = 2
+WORKER_TTL = 20
+KILL_GRACE = 5  # seconds past the job's time limit until its process is killed
+
+log = logging.getLogger(__name__)
+
+
+class SearchWorker(Worker):
+    """An RQ worker for searches only.
+
+    Parameters
+    ----------
+    runtime : Runtime
+        Given on to the forked processes.
+    """
+
+    job_class = SearchJob
+    queue_class = SearchQueue
+    death_penalty_class = Deadline
+    max_connection_wait_time = 2.0
+    log_result_lifespan = False
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+        runtime.slot = AttemptSlot()
+        self._parent = os.getppid()
+        self._forked = 0.0
+        self._overran = False
+        super().__init__(
+            [QUEUE_NAME],
+            connection=connect(runtime.settings.redis_url),
+            worker_ttl=WORKER_TTL,
+            job_monitoring_interval=HEARTBEAT,
+            maintenance_interval=HEARTBEAT,
+            serializer=JSONSerializer,
+            log_job_description=False,
+        )
+
+    @property
+    def dequeue_timeout(self) -> int:
+        """Seconds that one request for a job blocks; the loop comes round as often, to look after itself."""
+        return DEQUEUE_TIMEOUT
+
+    @property
+    def connection_timeout(self) -> int:
+        """Seconds without an answer after which Redis hangs."""
+        return DEQUEUE_TIMEOUT + 2
+
+    def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:
+        """Seconds for which one heartbeat vouches for a running job."""
+        return HEARTBEAT_TTL
+
+    def subscribe(self) -> None:
+        """Take no commands over Redis: a signal stops a worker, and whoever may send one."""
+
+    def set_shutdown_requested_date(self) -> None:
+        """Leave Redis alone in a signal handler."""
+
+    def run_maintenance_tasks(self) -> None:
+        """Between two jobs: end with the supervisor, look for a new index, clear RQ's books of the dead."""
+        if os.getppid() != self._parent:
+            raise StopRequested
+        self.runtime.refresh()
+        self._clear_books()
+        self.last_cleaned_at = now()  # type: ignore[assignment] # RQ's __init__ says None
+
+    def execute_job(self, job: Job, queue: Queue) -> None:
+        """Carry out a search in a process of its own and make sure that its row says what became of it."""
+        job.timeout = self.runtime.settings.job_timeout
+        self.runtime.slot.release()
+        self._forked, self._overran = time.monotonic(), False
+        try:
+            super().execute_job(job, queue)
+        except RedisError as error:
+            log.warning("redis is not available", extra={"error": type(error).__name__})
+            raise StopRequested from error
+        finally:
+            self._settle(job.id)
+
+    def fork_work_horse(self, job: Job, queue: Queue) -> None:
+        """Fork with the newest index, and without a database connection, which two processes cannot share."""
+        self.runtime.refresh()
+        with self.runtime.app.app_context():
+            db.engine.dispose()
+        super().fork_work_horse(job, queue)
+
+    def setup_work_horse_signals(self) -> None:
+        """In the forked process: ignore signals sent to a whole group of processes; take up the limits."""
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        limit_job()
+
+    def maintain_heartbeats(self, job: Job, execution: Execution) -> None:
+        """Every `HEARTBEAT` seconds: kill what overran, renew the lease, and tell Redis if it is there."""
+        if time.monotonic() - self._forked > self.runtime.settings.job_timeout + KILL_GRACE:
+            log.warning("search overran and is killed", extra={"search": job.id})
+            self._overran = True
+            self.kill_horse()
+            return
+        self._renew(job.id)
+        try:
+            super().maintain_heartbeats(job, execution)
+        except RedisError as error:
+            log.warning("redis is not available", extra={"error": type(error).__name__})
+
+    def handle_job_failure(
+        self, job: Job, queue: Queue, *_: Any, execution: Execution | None = None, **__: Any
+    ) -> None:
+        """Keep nothing of a failed job in Redis: the row knows."""
+        taken = IntermediateQueue(queue.key, self.connection)
+        with self.connection.pipeline() as pipeline:
+            self.cleanup_execution(job, pipeline=pipeline, execution=execution)
+            pipeline.delete(job.key)
+            pipeline.lrem(taken.key, 0, job.id)
+            pipeline.execute()
+
+    def request_force_stop(self, signum: int, frame: FrameType | None) -> None:
+        """At the second signal: end at once, and the search goes back to the queue."""
+        if self.horse_pid:
+            self.kill_horse()
+            self.wait_for_horse()
+        raise SystemExit(1)
+
+    def _attempt(self, search_id: str) -> lifecycle.Attempt | None:
+        number = self.runtime.slot.held()
+        return lifecycle.Attempt(uuid.UUID(search_id), number, LEASE_SECONDS) if number else None
+
+    def _renew(self, search_id: str) -> None:
+        if attempt := self._attempt(search_id):
+            try:
+                with self.runtime.app.app_context():
+                    lifecycle.renew(attempt)
+            except sa.exc.SQLAlchemyError as error:  # the lease has a few seconds left: next time
+                log.warning("lease was not renewed", extra={"error": type(error).__name__})
+
+    def _settle(self, search_id: str) -> None:
+        """Write down the end that the forked process did not come to."""
+        attempt = self._attempt(search_id)
+        if attempt is None:
+            return
+        try:
+            with self.runtime.app.app_context():
+                if self._overran:
+                    lifecycle.fail(attempt, "timeout")
+                else:
+                    lifecycle.retry_later(attempt)
+        except sa.exc.SQLAlchemyError as error:  # the lease lapses, and the reconciler does the same
+            log.warning("search was not given back", extra={"error": type(error).__name__})
+
+    def _clear_books(self) -> None:
+        """Forget jobs whose heartbeat stopped and workers that went; RQ's own way would parse each job."""
+        for queue in self.queues:
+            started, taken = queue.started_job_registry, IntermediateQueue(queue.key, self.connection)
+            self.connection.zremrangebyscore(started.key, 0, time.time())
+            for job_id in cast(list[bytes], self.connection.lrange(taken.key, 0, -1)):
+                if not self.connection.exists(Job.key_for(job_id.decode(errors="replace"))):
+                    self.connection.lrem(taken.key, 0, job_id)  # type: ignore[arg-type] # bytes will do
+            clean_worker_registry(queue)

@@ -1,0 +1,177 @@
+"""The parent of the worker's processes: starts them, starts again those that die, and ends them in order."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.context import ForkProcess
+from types import FrameType
+
+from redis.exceptions import RedisError
+
+from app.redis_policy import eviction_problem
+from worker import reconciler
+from worker.connection import connect
+from worker.runtime import Runtime, use
+from worker.searcher import KILL_GRACE, SearchWorker
+
+TICK = 0.2
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0  # seconds before a process that died is started again
+STEADY = 30.0  # seconds after which a process counts as sound, and its next death as the first
+REDIS_PAUSE = 1.0
+LAST_WORDS = 2.0  # seconds that processes have to end once they are told to do so at once
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Role:
+    """One process that has to be there, and how it fares."""
+
+    name: str
+    target: Callable[[], None]
+    needs_redis: bool
+    process: ForkProcess | None = None
+    started: float = 0.0
+    not_before: float = 0.0
+    deaths: int = 0
+
+    def died(self, now: float) -> None:
+        """Note a death, and when to start again: the longer, the more deaths came shortly after a start."""
+        self.deaths = 1 if now - self.started > STEADY else self.deaths + 1
+        self.not_before = now + min(FIRST_PAUSE * 2 ** (self.deaths - 1), LONGEST_PAUSE)
+        self.process = None
+
+
+class Supervisor:
+    """Keeps one reconciler and `WORKERS` searchers running.
+
+    The first SIGTERM or SIGINT lets current searches finish, the second ends them; they go back to the queue.
+
+    Parameters
+    ----------
+    runtime : Runtime
+        Weights and index, loaded; the forked processes share them.
+    """
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._settings = runtime.settings
+        self._redis = connect(self._settings.redis_url)
+        self._redis_asked, self._redis_there = float("-inf"), True
+        self._signals = 0
+        self._obeyed = 0
+        self._deadline = float("inf")
+        self._status = 0
+        self._roles = [Role("reconciler", lambda: reconciler.run(runtime.app), needs_redis=False)]
+        self._roles += [
+            Role(f"searcher-{number}", lambda: _search(runtime), needs_redis=True)
+            for number in range(1, self._settings.workers + 1)
+        ]
+
+    def run(self) -> int:
+        """Supervise until told to stop; return the exit status."""
+        for number in SIGNALS:
+            signal.signal(number, self._on_signal)
+        while True:
+            self._reap()
+            if self._signals > self._obeyed:
+                self._stop()
+            if self._obeyed and not any(role.process for role in self._roles):
+                log.info("worker stopped")
+                return self._status
+            if time.monotonic() > self._deadline:
+                self._end(signal.SIGKILL)
+            if not self._obeyed:
+                self._start_missing()
+            time.sleep(TICK)
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self._signals += 1
+
+    def _stop(self) -> None:
+        patience = self._settings.job_timeout + 2 * KILL_GRACE if self._obeyed == 0 else LAST_WORDS
+        self._obeyed += 1
+        self._deadline = time.monotonic() + patience
+        self._end(signal.SIGTERM)
+
+    def _end(self, number: signal.Signals) -> None:
+        for role in self._roles:
+            if role.process is not None and role.process.pid is not None and role.process.is_alive():
+                (role.process.kill if number is signal.SIGKILL else role.process.terminate)()
+
+    def _reap(self) -> None:
+        for role in self._roles:
+            if role.process is not None and not role.process.is_alive():
+                status = role.process.exitcode
+                role.died(time.monotonic())
+                if not self._obeyed:
+                    log.warning("process ended", extra={"process": role.name, "status": status})
+
+    def _start_missing(self) -> None:
+        now = time.monotonic()
+        missing = [role for role in self._roles if role.process is None and now >= role.not_before]
+        if any(role.needs_redis for role in missing) and not self._redis_ready(now):
+            missing = [role for role in missing if not role.needs_redis]
+        if not missing or self._obeyed:
+            return
+        self._runtime.refresh()
+        for role in missing:
+            role.started = time.monotonic()
+            role.process = _fork(role)
+
+    def _redis_ready(self, now: float) -> bool:
+        """Ask at most once in `REDIS_PAUSE` seconds; say only what changes."""
+        if now - self._redis_asked < REDIS_PAUSE:
+            return False
+        self._redis_asked = now
+        try:
+            problem = eviction_problem(self._redis)
+        except (RedisError, OSError) as error:
+            if self._redis_there:
+                log.error("redis is not available; waiting for it", extra={"error": type(error).__name__})
+            self._redis_there = False
+            return False
+        if problem:
+            log.error("%s", problem)
+            self._status, self._signals = 1, self._signals + 1
+            return False
+        self._redis_there = True
+        return True
+
+
+def _fork(role: Role) -> ForkProcess:
+    """Fork with signals held back, so that none is lost before the child has its own handlers."""
+    process = multiprocessing.get_context("fork").Process(target=_become, args=(role,), name=role.name)
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    return process
+
+
+def _become(role: Role) -> None:
+    """In the child: leave the terminal's process group, whose Ctrl-C is for the supervisor, and begin."""
+    os.setpgrp()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    role.target()
+
+
+def _search(runtime: Runtime) -> None:
+    """Be a searcher until told to stop or until Redis goes away."""
+    use(runtime)
+    try:
+        SearchWorker(runtime).work()
+    except RedisError as error:
+        log.warning("redis is not available", extra={"error": type(error).__name__})
+        sys.exit(75)
