@@ -1,9 +1,9 @@
 """Only the project's own job gets through.
 
 Whoever can write to Redis can name any importable function in a job, hang callbacks and web addresses on it,
-or fill its hash with garbage; RQ would run the first and stop working on the last. Here a job is the name
-`JOB` and one search id, nothing is ever imported by a name that Redis holds, and what is otherwise is put aside
-for a day, for whoever wants to look.
+or fill its hash with garbage; RQ would run the first and stop working on the last. Here a job is
+the name `JOB` and one search id, nothing is ever imported by a name that Redis holds, and what is otherwise
+is put aside for a day, for whoever wants to look.
 """
 
 from __future__ import annotations
