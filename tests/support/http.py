@@ -128,10 +128,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         if page.claimed != -1:
             headers["Content-Length"] = str(len(body) if page.claimed is None else page.claimed - start)
-        if start:
+        if start >= len(page.body) > 0:
+            status = 416
+            headers |= {"Content-Range": f"bytes */{len(page.body)}", "Content-Length": "0"}
+        elif start:
+            status = 206
             whole = page.claimed or len(page.body)
-            status = 206 if start < len(page.body) else 416
-            headers["Content-Range"] = f"bytes {start}-{whole - 1}/{whole}" if body else f"bytes */{whole}"
+            headers["Content-Range"] = f"bytes {start}-{whole - 1}/{whole}"
         self._head(status, headers)
         self._send(body, page)
 
