@@ -165,6 +165,10 @@ class Catalog:
         found = self._read("SELECT count(*) FROM items WHERE instr(folded, ?)", (folded(query),))
         return int(found[0][0])
 
+    def contents(self) -> set[str]:
+        """Return the SHA-256 of every picture file that was there when it was indexed."""
+        return {sha256 for (sha256,) in self._read("SELECT DISTINCT sha256 FROM items", ()) if sha256}
+
     def file(self, item: Item) -> Path:
         """Return where an item's file lies, if it still does.
 
@@ -198,7 +202,8 @@ class Catalog:
 
 
 class _Reader:
-    """One SQLite connection and its lock, for one process: SQLite forbids to use a connection across a fork.
+    """One SQLite connection and its lock, for one process: SQLite forbids to use a connection across a
+    fork.
 
     The parent's reader is kept and never touched, since closing its connection is not the child's to do.
     """

@@ -6,8 +6,8 @@
     <index>/generations/<name>/         features.npy, items.db, manifest.json; never written again
 
 A name is a running number and the first 16 hexadecimal digits of the manifest's SHA-256; the manifest holds
-that of the other files: the pointer vouches for everything. Who reads a generation holds a shared lock on its
-folder (`flock`, inherited by forked children), and only a generation that nobody holds is ever removed.
+that of the other files: the pointer vouches for everything. Who reads a generation holds a shared lock on
+its folder (`flock`, inherited by forked children), and only a generation that nobody holds is ever removed.
 """
 
 from __future__ import annotations
@@ -117,7 +117,8 @@ class Generation:
 
 
 def open_current(index_dir: Path, use: Callable[[Generation], T]) -> T:
-    """Open the generation in use; where it is damaged, the newest sound one before it, and say so in the log.
+    """Open the generation in use; where it is damaged, the newest sound one before it, and say so in the
+    log.
 
     Parameters
     ----------
@@ -199,7 +200,10 @@ def remove_unused(index_dir: Path) -> list[str]:
 
     Only the holder of the index's lock may call this.
     """
-    current = _read_pointer(index_dir)
+    try:
+        current = _read_pointer(index_dir)
+    except IndexMissingError:
+        return []
     older = [name for name in names(index_dir) if name < current]
     removed = []
     for name in older[KEEP_PREVIOUS:]:

@@ -78,8 +78,8 @@ def build(
 ) -> Report:
     """Bring an index up to date with a folder.
 
-    Only new contents are encoded. A run that was killed left what it had done in a log, and the next run goes
-    on from there. Files that cannot be used are reported, files that are gone are dropped.
+    Only new contents are encoded. A run that was killed left what it had done in a log, and the next run
+    goes on from there. Files that cannot be used are reported, files that are gone are dropped.
 
     Parameters
     ----------

@@ -98,16 +98,15 @@ class PictureReader:
     def read(self, found: Found) -> Read:
         """Read one file; what is wrong with it is an answer, not an error."""
         try:
-            found, data = self._bytes(found)
+            found, sha256, data = load(self._root, found.path)
         except (OSError, PictureError) as error:
-            return Read(found, reason=_reason(error))
-        sha256 = hashlib.sha256(data).hexdigest()
+            return Read(found, reason=reason(error))
         if not self._claim(sha256):
             return Read(found, sha256)
         try:
             return self._decode(found, sha256, data)
         except PictureError as error:
-            return Read(found, sha256, reason=_reason(error))
+            return Read(found, sha256, reason=reason(error))
 
     def finished(self, sha256: str) -> bool:
         """Return whether this content has its vector and its thumbnails."""
@@ -115,15 +114,6 @@ class PictureReader:
         return info is not None and (
             self._thumbnails is None or self._thumbnails.complete(sha256, info.format)
         )
-
-    def _bytes(self, found: Found) -> tuple[Found, bytes]:
-        # Hashed and decoded from the same bytes: a file changed meanwhile cannot get another's vector.
-        with (self._root / found.path).open("rb") as file:
-            status = os.fstat(file.fileno())
-            data = file.read(MAX_FILE_BYTES + 1)
-        if len(data) > MAX_FILE_BYTES:
-            raise PictureError("too_large", f"more than {MAX_FILE_BYTES // 1024**2} MiB")
-        return Found(found.path, len(data), status.st_mtime_ns), data
 
     def _claim(self, sha256: str) -> bool:
         """Return whether something is still to be done for this content, and nobody else is at it."""
@@ -144,7 +134,28 @@ class PictureReader:
         return Read(found, sha256, PictureInfo(kind, *image.size), self._prepare(image))
 
 
-def _reason(error: OSError | PictureError) -> str:
+def load(root: Path, path: str) -> tuple[Found, str, bytes]:
+    """Read a whole file: its size and time of change, its SHA-256, its bytes.
+
+    Hashed and decoded from the same bytes, a file that changes meanwhile cannot get another's vector.
+
+    Raises
+    ------
+    OSError
+        It cannot be read.
+    PictureError
+        ``too_large``: more than `MAX_FILE_BYTES`.
+    """
+    with (root / path).open("rb") as file:
+        status = os.fstat(file.fileno())
+        data = file.read(MAX_FILE_BYTES + 1)
+    if len(data) > MAX_FILE_BYTES:
+        raise PictureError("too_large", f"more than {MAX_FILE_BYTES // 1024**2} MiB")
+    return Found(path, len(data), status.st_mtime_ns), hashlib.sha256(data).hexdigest(), data
+
+
+def reason(error: OSError | PictureError) -> str:
+    """Say in a line why a file cannot be used."""
     if isinstance(error, PictureError):
         return f"{error.code}: {error}"
-    return f"cannot be read: {error.strerror or error}"
+    return "missing" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror or error}"

@@ -85,7 +85,10 @@ def scan(root: Path, leave_out: Collection[Path] = ()) -> tuple[list[Found], lis
                     folders.append(Path(entry.path))
             elif entry.name != ATTRIBUTION:
                 result = _judge(entry, root)
-                (found if isinstance(result, Found) else skipped).append(result)  # type: ignore[arg-type]
+                if isinstance(result, Found):
+                    found.append(result)
+                else:
+                    skipped.append(result)
     return sorted(found), sorted(skipped)
 
 

@@ -31,8 +31,8 @@ class Store:
     generation : Generation
         Held open until `close`.
     verify : {"full", "quick"}
-        Whether the SHA-256 of ``features.npy`` is compared, or only its size and header. ``items.db`` always
-        is.
+        Whether the SHA-256 of ``features.npy`` is compared, or only its size and header. ``items.db``
+        always is.
     engine : callable
         Makes a `VectorEngine` of the mapped matrix.
 
@@ -135,8 +135,8 @@ class Store:
         Returns
         -------
         list of (Item, float)
-            Best first, with the cosine of each, -1 to 1; of equal cosines the first path first. Shorter than
-            k only where the index is.
+            Best first, with the cosine of each, -1 to 1; of equal cosines the first path first. Shorter
+            than k only where the index is.
 
         Raises
         ------
