@@ -1,0 +1,17 @@
+// What can be said about a picture before it is sent. The server decides; this saves people the wait.
+
+const READABLE = /^image\/(jpeg|png|webp|gif|bmp|x-ms-bmp|tiff|heic|heif|avif)$/;
+const NAMES = /\.(jpe?g|jfif|png|webp|gif|bmp|tiff?|hei[cf]|avif)$/i; // some systems know no type for HEIC
+
+/** The name of what is wrong with a file, or null. */
+export function wrongWithFile(file, maxBytes) {
+  if (file.size === 0) return "empty";
+  if (!READABLE.test(file.type) && !NAMES.test(file.name)) return "unsupported";
+  if (file.size > maxBytes) return "tooLarge";
+  return null;
+}
+
+/** The name of what is wrong with a decoded picture, or null. */
+export function wrongWithPicture(image, maxPixels) {
+  return image.naturalWidth * image.naturalHeight > maxPixels ? "tooManyPixels" : null;
+}

@@ -1,0 +1,130 @@
+// The display case: takes one picture, by dropping, pasting, choosing or the camera, shows it and sends it.
+
+import { wrongWithFile, wrongWithPicture } from "./checks.js";
+import { fill, find, findAll, freshToken, say, show } from "./dom.js";
+import { onDrop, onPaste } from "./intake.js";
+import { keepPreview } from "./preview.js";
+import { upload } from "./upload.js";
+
+export function startDropzone(form) {
+  new Dropzone(form);
+}
+
+class Dropzone {
+  constructor(form) {
+    this.form = form;
+    this.part = Object.fromEntries(
+      ["prompt", "preview", "error", "choose", "decide", "progress", "say", "fileName", "progressText"].map((name) => [
+        name,
+        find(`[data-${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}]`, form),
+      ]),
+    );
+    this.image = find("[data-preview] img", form);
+    this.file = null;
+    form.dataset.ready = "";
+    for (const element of findAll("[data-scripted]", form)) show(element);
+    this.listen();
+    this.state(this.part.error.hidden ? "empty" : "refused");
+    form.elements.image.required = false; // a hidden field cannot say that it is
+  }
+
+  listen() {
+    const { image } = this.form.elements;
+    const camera = find("#camera", this.form);
+    for (const input of [image, camera]) {
+      input.addEventListener("change", () => {
+        if (input.files.length) this.take(input.files[0]);
+        input.value = "";
+      });
+    }
+    for (const button of findAll("[data-pick]", this.form)) {
+      button.addEventListener("click", () => find(`#${button.dataset.pick}`, this.form).click());
+    }
+    find("[data-remove]", this.form).addEventListener("click", () => this.clear());
+    find("[data-cancel]", this.form).addEventListener("click", () => this.sending?.cancel());
+    this.form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.send();
+    });
+    onDrop(this.form, (file) => this.take(file));
+    onPaste((file) => this.take(file));
+    addEventListener("pageshow", (event) => event.persisted && location.reload()); // a form is sent only once
+  }
+
+  state(name) {
+    show(this.part.prompt, name === "empty" || name === "refused");
+    show(this.part.choose, name === "empty" || name === "refused");
+    show(this.part.preview, name === "chosen" || name === "sending");
+    show(this.part.decide, name === "chosen");
+    show(this.part.progress, name === "sending");
+    if (name !== "refused") show(this.part.error, false);
+  }
+
+  take(file) {
+    if (this.sending) return;
+    this.forget();
+    this.form.elements.submission.value = freshToken(); // another picture is another search
+    const wrong = wrongWithFile(file, Number(this.form.dataset.maxBytes));
+    if (wrong) return this.refuse(this.form.dataset[wrong]);
+    this.file = file;
+    this.part.fileName.textContent = file.name;
+    show(this.image, false); // until it is decoded; HEIC and TIFF may never be, and are sent all the same
+    this.image.onload = () => {
+      const tooMany = wrongWithPicture(this.image, Number(this.form.dataset.maxPixels));
+      if (tooMany) return this.refuse(this.form.dataset[tooMany]);
+      show(this.image);
+    };
+    this.image.src = URL.createObjectURL(file);
+    this.state("chosen");
+    say(this.part.say, fill(this.form.dataset.chosen, { name: file.name }));
+    find("[data-submit]", this.form).focus({ preventScroll: true });
+  }
+
+  refuse(message) {
+    this.forget();
+    find("span", this.part.error).textContent = message;
+    show(this.part.error);
+    this.state("refused");
+  }
+
+  forget() {
+    if (this.image.src) URL.revokeObjectURL(this.image.src);
+    this.image.onload = null;
+    this.image.removeAttribute("src");
+    this.file = null;
+  }
+
+  clear() {
+    this.forget();
+    this.state("empty");
+    find("[data-pick]", this.part.choose).focus();
+  }
+
+  async send() {
+    if (!this.file || this.sending) return;
+    const bar = find("progress", this.form);
+    const { sending, sent, offline, refused } = this.form.dataset;
+    const percent = new Intl.NumberFormat(document.documentElement.lang, { style: "percent" });
+    this.state("sending");
+    find("[data-cancel]", this.form).focus({ preventScroll: true });
+    this.sending = upload(this.form, this.file, (share) => {
+      bar.value = share;
+      this.part.progressText.textContent = share < 1 ? fill(sending, { percent: percent.format(share) }) : sent;
+    });
+    const outcome = await this.sending.finished;
+    this.sending = null;
+    if (outcome.url) {
+      say(this.part.say, sent);
+      if (!this.image.hidden) keepPreview(outcome.id, this.image);
+      location.assign(outcome.url);
+    } else if (outcome.cancelled) {
+      this.state("chosen");
+      find("[data-submit]", this.form).focus();
+    } else {
+      this.state("chosen");
+      find("span", this.part.error).textContent = outcome.message ?? (outcome.offline ? offline : refused);
+      show(this.part.error);
+      find("[data-submit]", this.form).focus();
+    }
+  }
+}

@@ -1,0 +1,40 @@
+// Pictures that arrive by dragging or from the clipboard.
+
+/** Call `take` with the file that is dropped anywhere on the page; `target` shows that it would be welcome. */
+export function onDrop(target, take) {
+  let depth = 0; // dragenter and dragleave fire for every element on the way
+  const carriesFile = (event) => event.dataTransfer?.types.includes("Files");
+  const leave = () => {
+    depth = 0;
+    delete target.dataset.over;
+  };
+  document.addEventListener("dragenter", (event) => {
+    if (!carriesFile(event)) return;
+    depth += 1;
+    target.dataset.over = "";
+  });
+  document.addEventListener("dragleave", (event) => {
+    if (carriesFile(event) && --depth <= 0) leave();
+  });
+  document.addEventListener("dragover", (event) => {
+    if (!carriesFile(event)) return;
+    event.preventDefault();
+    event.dataTransfer.dropEffect = "copy";
+  });
+  document.addEventListener("drop", (event) => {
+    if (!carriesFile(event)) return;
+    event.preventDefault();
+    leave();
+    if (event.dataTransfer.files.length) take(event.dataTransfer.files[0]);
+  });
+}
+
+/** Call `take` with a picture pasted anywhere but into a text field. */
+export function onPaste(take) {
+  document.addEventListener("paste", (event) => {
+    const file = [...(event.clipboardData?.files ?? [])].find((one) => one.type.startsWith("image/"));
+    if (!file) return;
+    event.preventDefault();
+    take(file);
+  });
+}

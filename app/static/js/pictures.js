@@ -1,0 +1,16 @@
+// A picture that cannot be loaded shows as missing, not as a broken image.
+
+import { find } from "./dom.js";
+
+export function startPictures(root) {
+  const shape = find("#missing-picture");
+  for (const image of root.querySelectorAll(".mat img")) {
+    const replace = () => {
+      const mat = image.closest(".mat");
+      mat.classList.add("mat-missing");
+      mat.replaceChildren(shape.content.cloneNode(true));
+    };
+    if (image.complete && image.naturalWidth === 0 && image.loading !== "lazy") replace();
+    else image.addEventListener("error", replace, { once: true });
+  }
+}
