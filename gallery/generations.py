@@ -107,7 +107,7 @@ class Generation:
         if not sound:
             raise IndexCorruptError(
                 f"{path} has been changed since it was written ({size} bytes, {expected.size} expected); "
-                f"index again: flask gallery index {self.manifest.root}"
+                f"index again: {self.manifest.mend}"
             )
         return path
 

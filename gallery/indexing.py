@@ -118,7 +118,7 @@ def build(
             )  # fmt: skip
             skipped = sorted(skipped + refused)
             if not located:
-                raise StoreError(f"No picture in {root} can be used; {len(skipped)} files were left out.")
+                raise _no_picture(root, skipped)
             items = [known.item(file) for file in located]
             generation = before.same(items, text) or write_generation(
                 index_dir, items, known.blocks(items), model=encoder.name, fingerprint=encoder.fingerprint,
@@ -129,6 +129,12 @@ def build(
         removed = before.removed(items)
     seconds = time.monotonic() - started
     return Report(indexed, len(items) - indexed, removed, skipped, seconds, generation)
+
+
+def _no_picture(root: Path, skipped: list[Skipped]) -> StoreError:
+    # An index that was good is not emptied because, say, a disk is not mounted.
+    first = f", such as {skipped[0].path} ({skipped[0].reason})" if skipped else ""
+    return StoreError(f"No picture in {root} can be used; {len(skipped)} files were left out{first}.")
 
 
 class _Before:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -63,6 +64,11 @@ class Manifest:
     scanned: int
     count: int
     files: dict[str, FileDigest]
+
+    @property
+    def mend(self) -> str:
+        """The command that brings the index up to date."""
+        return f"flask gallery index {shlex.quote(self.root)}"
 
     def to_bytes(self) -> bytes:
         """Return the text of ``manifest.json``."""

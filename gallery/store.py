@@ -85,15 +85,15 @@ class Store:
         FingerprintError
             It was made with another encoder.
         """
-        store = open_current(index_dir, lambda generation: cls(generation, verify=verify, engine=engine))
-        if expected is not None and expected != store.fingerprint:
-            manifest = store.catalog.manifest
-            store.close()
-            raise FingerprintError(
-                f"The index in {index_dir} was made with another model, or other settings, than those in use "
-                f"({manifest.model}); make it anew: flask gallery index {manifest.root}"
-            )
-        return store
+
+        def use(generation: Generation) -> Store:
+            store = cls(generation, verify=verify, engine=engine)
+            if expected is not None and expected != store.fingerprint:
+                store.close()
+                raise _mismatch(generation)
+            return store
+
+        return open_current(index_dir, use)
 
     def __len__(self) -> int:
         return len(self.catalog)
@@ -191,6 +191,15 @@ class Store:
         if not (np.isfinite(norms) & (norms > 0)).all():
             raise StoreError("The query has no direction: it holds NaN or infinity, or only zeros.")
         return np.asarray(queries / norms)
+
+
+def _mismatch(generation: Generation) -> StoreError:
+    made = f"was made with another model, or other settings, than those in use ({generation.manifest.model})"
+    if generation.replaces_damaged:
+        return IndexCorruptError(f"{generation.path} {made}.")  # that of the damaged one is the error to tell
+    return FingerprintError(
+        f"The index in {generation.index_dir} {made}; make it anew: {generation.manifest.mend}"
+    )
 
 
 def _map(path: Path, shape: tuple[int, int]) -> NDArray[np.float32]:

@@ -1,0 +1,189 @@
+"""``flask gallery``: index, search, evaluate, status, prune, export, import."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from flask.cli import AppGroup
+
+from app.cli.console import ProgressBar, encoder_in_use, readable_errors
+from app.context import settings
+
+if TYPE_CHECKING:
+    from gallery.indexing import Report
+    from gallery.scanning import Skipped
+
+gallery_cli = AppGroup("gallery", help="The pictures that are searched.")
+
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+TARGET = click.Path(dir_okay=False, path_type=Path)
+WORKERS = click.option(
+    "--workers", type=click.IntRange(1, 256), help="Threads that read and decode; default: one for each core."
+)
+_LISTED = 20
+
+
+@gallery_cli.command("index")
+@click.argument("folder", metavar="DIR", type=FOLDER)
+@WORKERS
+@click.option("--batch-size", type=click.IntRange(1, 1024), default=16, show_default=True)
+@click.option("--report", type=TARGET, help="Write every skipped file and its reason to this JSON file.")
+@readable_errors
+def index(folder: Path, workers: int | None, batch_size: int, report: Path | None) -> None:
+    """Bring the index up to date with the pictures in DIR and below."""
+    from gallery.encoding import default_workers
+    from gallery.indexing import build
+
+    encoder, workers = encoder_in_use(), workers or default_workers()
+    click.echo(f"Indexing {folder} with {encoder.name}: {workers} threads read, batches of {batch_size}.")
+    with ProgressBar("pictures") as progress:
+        done = build(
+            folder,
+            settings().index_dir,
+            encoder,
+            thumbnails_dir=settings().thumbnails_dir,
+            batch_size=batch_size,
+            workers=workers,
+            progress=progress,
+        )
+    if report is not None:
+        _write_report(report, done)
+    rate = f", {done.indexed / done.seconds:.1f} pictures a second" if done.indexed else ""
+    click.echo(
+        f"{done.count} pictures: {done.indexed} encoded, {done.reused} known before, {done.removed} removed, "
+        f"{len(done.skipped)} skipped; {done.seconds:.1f} s{rate}. Generation {done.generation}."
+    )
+    _list("Skipped:", done.skipped)
+
+
+@gallery_cli.command("search")
+@click.argument("image", type=FILE)
+@click.option("--top", type=click.IntRange(1, 1000), default=10, show_default=True, help="How many.")
+@click.option("--json", "as_json", is_flag=True, help="Print [{rank, score, name, path}].")
+@readable_errors
+def search(image: Path, top: int, as_json: bool) -> None:
+    """Find the pictures most similar to IMAGE; scores are cosines."""
+    from gallery.store import Store
+
+    encoder = encoder_in_use()
+    with Store.open(settings().index_dir, expected=encoder.fingerprint) as store:
+        found = store.search(encoder.encode([image])[0], top)
+    hits = [
+        {"rank": rank, "score": score, "name": item.name, "path": item.path}
+        for rank, (item, score) in enumerate(found, start=1)
+    ]
+    if as_json:
+        click.echo(json.dumps(hits, ensure_ascii=False, indent=1))
+        return
+    for hit in hits:
+        click.echo(f"{hit['rank']:>4}  {hit['score']:7.4f}  {_shown(str(hit['path']))}")
+
+
+@gallery_cli.command("evaluate")
+@click.argument("folder", metavar="DIR", type=FOLDER)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@WORKERS
+@readable_errors
+def evaluate(folder: Path, as_json: bool, workers: int | None) -> None:
+    """Let each picture in DIR search among all others; the folders in DIR are the labels."""
+    from gallery.evaluation import evaluate as run
+
+    cache = settings().data_dir / "evaluation"
+    with ProgressBar("pictures") as progress:
+        result = run(folder, encoder_in_use(), cache_dir=cache, workers=workers, progress=progress)
+    values = result.as_dict()
+    if as_json:
+        click.echo(json.dumps(values))
+        return
+    for name, value in values.items():
+        click.echo(f"{name:<13} {value:.4f}" if isinstance(value, float) else f"{name:<13} {value}")
+    _list("Skipped:", result.skipped)
+
+
+@gallery_cli.command("status")
+@readable_errors
+def status() -> None:
+    """Say which model made the index, and which files have changed since."""
+    from gallery.status import status as check
+
+    found = check(settings().index_dir, encoder_in_use().fingerprint)
+    manifest, model = found.manifest, found.manifest.fingerprint
+    click.echo(f"generation  {found.generation}, made {manifest.created}")
+    click.echo(f"pictures    {manifest.count} from {manifest.root}")
+    click.echo(f"model       {manifest.model}, {model['preprocess']}, D = {model['dim']}")
+    if found.damaged:
+        click.echo(f"damaged     the newest generation is; mend it: {manifest.mend}")
+    if not found.matches:
+        click.echo(f"mismatch    another model is in use; make it anew: {manifest.mend}")
+    _list(f"{len(found.changed)} files have changed:", found.changed)
+
+
+@gallery_cli.command("prune")
+@readable_errors
+def prune() -> None:
+    """Remove old generations and thumbnails that no index needs."""
+    from gallery.pruning import prune as run
+
+    indexes = settings().index_dir.parent
+    folders = [path for path in indexes.iterdir() if path.is_dir()] if indexes.is_dir() else []
+    removed = run(folders, settings().thumbnails_dir)
+    click.echo(f"Removed {removed.generations} generations and {removed.thumbnails} thumbnails.")
+
+
+@gallery_cli.command("export")
+@click.argument("target", metavar="F.npz", type=TARGET)
+@readable_errors
+def export(target: Path) -> None:
+    """Write the index's vectors (features) and paths (paths) to F.npz."""
+    from gallery.exchange import export_npz
+
+    click.echo(f"Wrote {export_npz(settings().index_dir, target)} vectors to {target}.")
+
+
+@gallery_cli.command("import")
+@click.argument("source", metavar="F.npz", type=FILE)
+@click.option("--root", type=FOLDER, help="Folder that the paths start from; needed where they are relative.")
+@readable_errors
+def import_(source: Path, root: Path | None) -> None:
+    """Make an index of the vectors in F.npz, which the model in use must have made."""
+    from gallery.exchange import import_npz
+
+    encoder = encoder_in_use()
+    with ProgressBar("pictures") as progress:
+        done = import_npz(
+            source,
+            settings().index_dir,
+            root=root,
+            model=encoder.name,
+            fingerprint=encoder.fingerprint,
+            thumbnails_dir=settings().thumbnails_dir,
+            progress=progress,
+        )
+    click.echo(f"Imported {done.count} vectors. Generation {done.generation}.")
+    _list("Without a picture to show:", done.absent)
+
+
+def _write_report(path: Path, report: Report) -> None:
+    values = asdict(report) | {"skipped": [file._asdict() for file in report.skipped]}
+    path.write_text(json.dumps(values, ensure_ascii=False, indent=1), encoding="utf-8")
+
+
+def _list(title: str, files: Sequence[Skipped]) -> None:
+    if not files:
+        return
+    click.echo(title)
+    for file in files[:_LISTED]:
+        click.echo(f"  {_shown(file.path)}: {file.reason}")
+    if len(files) > _LISTED:
+        click.echo(f"  and {len(files) - _LISTED} more")
+
+
+def _shown(path: str) -> str:
+    """Keep a file's name from steering the terminal."""
+    return "".join(letter if letter.isprintable() or letter == "\u3000" else "\ufffd" for letter in path)
