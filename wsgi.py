@@ -1,7 +1,67 @@
-"""The web application as a WSGI server finds it."""
+"""The web application as a WSGI server finds it; ``python wsgi.py`` serves it with Waitress."""
 
 from __future__ import annotations
 
-from app import create_app
+import errno
+import signal
+import sys
 
-app = create_app()
+from app import create_app, logging
+from config import Settings, SettingsError, load_settings
+
+SLOW_CLIENT = 60  # seconds without a byte until a connection is closed
+BAD_START = 2
+
+
+def serve(settings: Settings) -> int:
+    """Serve until SIGTERM or Ctrl-C; return the exit status."""
+    import waitress
+
+    logging.configure(settings)
+    application = create_app(settings)
+    try:
+        server = waitress.create_server(
+            application,
+            host=settings.host,
+            port=settings.port,
+            threads=settings.web_threads,
+            max_request_body_size=application.config["MAX_CONTENT_LENGTH"],
+            channel_timeout=SLOW_CLIENT,
+            connection_limit=500,
+            ident=None,
+            clear_untrusted_proxy_headers=False,  # ProxyFix believes as many proxies as the settings say
+        )
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            return _refuse(f"port {settings.port} is taken; choose another: PORT={settings.port + 1}")
+        return _refuse(f"cannot listen on {settings.host}:{settings.port}: {error.strerror}")
+    signal.signal(signal.SIGTERM, _leave)
+    server.run()  # returns on SystemExit and KeyboardInterrupt, once the requests at hand are answered
+    server.close()
+    return 0
+
+
+def _leave(_number: int, _frame: object) -> None:
+    raise SystemExit(0)
+
+
+def _refuse(reason: str) -> int:
+    sys.stderr.write(f"vitrine: {reason}\n")
+    return BAD_START
+
+
+def main() -> int:
+    """Read the settings and serve."""
+    try:
+        return serve(load_settings())
+    except SettingsError as error:
+        return _refuse(str(error))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
+
+try:
+    app = create_app()
+except SettingsError as error:  # one line rather than a traceback, also from the ``flask`` command
+    sys.exit(f"vitrine: {error}")

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Flask
 
-from app import queue, transactions
+from app import cli, errors, queue, security, transactions
+from app import logging as app_logging
+from app.accounts import routes as accounts
+from app.accounts import sessions
+from app.api import routes as api
+from app.context import settings as current_settings
 from app.extensions import db, migrate
-from config import ROOT, Settings, load_settings
+from app.gallery import current, urls
+from app.gallery import routes as gallery
+from app.health import metrics
+from app.health import routes as health
+from app.history import routes as history
+from app.main import preferences
+from app.main import routes as main
+from app.searches import routes as searches
+from config import BUNDLED_MODEL, ROOT, Settings, load_settings
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -23,16 +38,38 @@ def create_app(settings: Settings | None = None) -> Flask:
         A setting is missing or senseless.
     """
     settings = settings or load_settings()
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
     app = Flask(__name__)
     app.config.from_mapping(
         VITRINE=settings,
-        SECRET_KEY=settings.secret_key,
         SQLALCHEMY_DATABASE_URI=settings.database_url,
         SQLALCHEMY_ENGINE_OPTIONS=transactions.engine_options(settings),
+        **security.config(settings),
     )
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
     db.init_app(app)
-    transactions.init_app(app)
     migrate.init_app(app, db, directory=str(ROOT / "migrations"))
-    queue.init_app(app)
+    for part in (
+        transactions, queue, current, urls, app_logging, metrics, security, sessions, preferences, errors, cli
+    ):  # fmt: skip
+        part.init_app(app)
+    for room in (main, accounts, searches, history, gallery, health):
+        app.register_blueprint(room.bp)
+    api.init_app(app)
+    app.context_processor(_page_context)
     return app
+
+
+def _page_context() -> dict[str, Any]:
+    """What every page may show; none of it needs the database."""
+    settings = current_settings()
+    catalog = current.catalog()
+    return {
+        "model_info": {
+            "name": settings.model,
+            "bundled": settings.model == BUNDLED_MODEL,
+            "dim": catalog.manifest.fingerprint.get("dim") if catalog else None,
+        },
+        "gallery_info": current.gallery_info(),
+        "locale": preferences.language(),
+        "theme": preferences.theme(),
+    }

@@ -24,9 +24,11 @@ class Lease(Base):
 
 
 class Throttle(Base):
-    """One bucket of the rate limiter: when it will have emptied (the theoretical arrival time of GCRA)."""
+    """One bucket of the rate limiter: when it will be empty again, in seconds since 1970 (the theoretical
+    arrival time of GCRA).
+    """
 
     __tablename__ = "throttles"
 
     bucket: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
-    empty_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    empty_at: Mapped[float] = mapped_column(index=True)

@@ -6,6 +6,7 @@ crash leaves between the two is an orphan, which `remove_orphans` sweeps.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shutil
@@ -22,6 +23,8 @@ from app.database import Upload
 from app.extensions import db
 
 ORIGINAL, PREVIEW, PART = ".upload", ".webp", ".part"
+logger = logging.getLogger(__name__)
+
 OUR_NAME = re.compile(r"[0-9a-f]{32}\.(upload|webp|part)")
 ORPHAN_AGE = 3600  # seconds; a younger file may be about to get its row
 
@@ -58,9 +61,12 @@ def save_preview(stream: BinaryIO) -> str:
 
 
 def remove(names: Iterable[str]) -> None:
-    """Remove files; those that have gone already do not matter."""
+    """Remove files whose rows have gone; one that cannot be removed now is left for `remove_orphans`."""
     for name in names:
-        path_of(name).unlink(missing_ok=True)
+        try:
+            path_of(name).unlink(missing_ok=True)
+        except OSError as error:
+            logger.warning("a stored picture cannot be removed", extra={"reason": error.strerror})
 
 
 def remove_orphans(now: float | None = None) -> int:

@@ -27,7 +27,7 @@ def upgrade() -> None:
     op.create_table(
         "throttles",
         sa.Column("bucket", sa.String(length=64), nullable=False),
-        sa.Column("empty_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("empty_at", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("bucket", name=op.f("pk_throttles")),
     )
     op.create_index(op.f("ix_throttles_empty_at"), "throttles", ["empty_at"])

@@ -1,0 +1,1 @@
+"""Accounts: names, passwords, sessions checked on the server, tokens of the API."""

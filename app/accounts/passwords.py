@@ -1,0 +1,92 @@
+"""Hashing of passwords, and the four rules a new one must meet."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from difflib import SequenceMatcher
+from functools import lru_cache
+from typing import NamedTuple
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from flask_babel import gettext as _
+
+MIN_LENGTH = 8
+MAX_BYTES = 1024
+TOO_SIMILAR = 0.7  # as Django's validator
+
+# The least that OWASP's password storage cheat sheet asks of Argon2id: 19 MiB, 2 passes, 1 lane.
+HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+
+
+class Failure(NamedTuple):
+    """A rule that a password does not meet, and what to say about it."""
+
+    rule: str
+    message: str
+
+
+def hash_password(password: str) -> str:
+    """Return the Argon2id hash; `password` has passed `failures`."""
+    return HASHER.hash(_bytes(password))
+
+
+def verify(password: str, stored: str | None) -> bool:
+    """Whether `password` is the one behind `stored`; None, for nobody's, takes the same time and is False."""
+    known = stored if stored is not None else _nobody()
+    try:
+        HASHER.verify(known, _bytes(password)[:MAX_BYTES])
+    except (VerificationError, InvalidHashError):
+        return False
+    return stored is not None and len(_bytes(password)) <= MAX_BYTES
+
+
+def outdated(stored: str) -> bool:
+    """Whether the hash was made with other parameters than today's."""
+    return HASHER.check_needs_rehash(stored)
+
+
+def failures(password: str, name: str) -> list[Failure]:
+    """Return the rules that a new password for the account `name` does not meet."""
+    if len(_bytes(password)) > MAX_BYTES:
+        return [Failure("length", _("The password is too long: %(limit)s bytes at most.", limit=MAX_BYTES))]
+    found = []
+    if len(password) < MIN_LENGTH:
+        found.append(Failure("length", _("Use at least %(count)s characters.", count=MIN_LENGTH)))
+    if re.fullmatch(r"\s*\d*\s*", password):
+        found.append(Failure("digits", _("Use more than digits.")))
+    if _like(password.casefold(), name.casefold()):
+        found.append(Failure("similar", _("This is too much like your name.")))
+    if not password or password.casefold().strip() in _common():
+        found.append(Failure("common", _("Many people use this password. Choose a rarer one.")))
+    return found
+
+
+def _bytes(password: str) -> bytes:
+    return unicodedata.normalize("NFKC", password).encode("utf-8", "surrogatepass")
+
+
+def _like(password: str, name: str) -> bool:
+    """Compare with the name and its parts; very unequal lengths cannot be alike."""
+    for part in {name, *re.split(r"[\W_]+", name)}:
+        if len(part) < 3:
+            continue
+        if part in password and len(part) * 2 >= len(password):
+            return True
+        comparable = len(password) < 10 * len(part)
+        if comparable and SequenceMatcher(a=password, b=part).quick_ratio() >= TOO_SIMILAR:
+            return True
+    return False
+
+
+@lru_cache(maxsize=1)
+def _common() -> frozenset[str]:
+    from zxcvbn.frequency_lists import FREQUENCY_LISTS
+
+    return frozenset(FREQUENCY_LISTS["passwords"])
+
+
+@lru_cache(maxsize=1)
+def _nobody() -> str:
+    return HASHER.hash(b"nobody's password")

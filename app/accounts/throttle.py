@@ -1,0 +1,112 @@
+"""A rate limit that holds across processes and without Redis.
+
+The generic cell rate algorithm (GCRA): a bucket empties at a steady rate, each try fills it a little, and
+what would make it overflow is refused. One number and one statement per bucket, so concurrent tries cannot
+slip through.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import sqlalchemy as sa
+from flask import request
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from app.context import settings
+from app.database import Throttle
+from app.transactions import transaction
+
+
+class Limit(NamedTuple):
+    """`burst` tries at once, and one more every `interval` seconds."""
+
+    burst: int
+    interval: float
+
+
+# In any minute at most 5 + 60 / 12 = 10.
+PASSWORD_TRIES = Limit(burst=5, interval=12.0)
+SIGNUPS = Limit(burst=20, interval=6.0)
+
+
+class ThrottledError(Exception):
+    """Too many tries; `wait` seconds until the next is admitted."""
+
+    def __init__(self, wait: float) -> None:
+        super().__init__(f"throttled for {wait:.0f} s")
+        self.wait = max(1, round(wait))
+
+
+def charge(buckets: Sequence[str], limit: Limit) -> None:
+    """Count one try in every bucket, or in none.
+
+    Raises
+    ------
+    ThrottledError
+        One of the buckets is full.
+    """
+    now = time.time()
+    with transaction() as session:
+        for bucket in sorted(buckets):  # in one order, so that two processes cannot wait for each other
+            if not _fill(session, bucket, limit, now):
+                raise ThrottledError(_wait(session, bucket, limit, now))
+
+
+def refund(buckets: Sequence[str], limit: Limit) -> None:
+    """Take back one try, since it was no guess."""
+    with transaction() as session:
+        session.execute(
+            sa.update(Throttle)
+            .where(Throttle.bucket.in_(buckets))
+            .values(empty_at=Throttle.empty_at - limit.interval)
+        )
+
+
+def account_bucket(name_key: str) -> str:
+    """The bucket of one account, whether it exists or not."""
+    return _bucket("account", name_key)
+
+
+def address_bucket(purpose: str) -> str:
+    """The bucket of the request's address; an IPv6 subscriber has a /64, so that is one bucket."""
+    address = ipaddress.ip_address(request.remote_addr or "0.0.0.0")  # noqa: S104
+    if isinstance(address, ipaddress.IPv6Address):
+        address = address.ipv4_mapped or ipaddress.ip_network((address, 64), strict=False).network_address
+    return _bucket(f"address:{purpose}", str(address))
+
+
+def _bucket(kind: str, value: str) -> str:
+    """Keyed, so that neither names nor addresses lie in the table."""
+    return hmac.new(settings().secret_key.encode(), f"{kind}:{value}".encode(), hashlib.sha256).hexdigest()
+
+
+def _fill(session: Session, bucket: str, limit: Limit, now: float) -> bool:
+    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
+    later = sa.case((Throttle.empty_at > now, Throttle.empty_at), else_=now)
+    statement = (
+        insert(Throttle)
+        .values(bucket=bucket, empty_at=now + limit.interval)
+        .on_conflict_do_update(
+            index_elements=[Throttle.bucket],
+            set_={"empty_at": later + limit.interval},
+            where=Throttle.empty_at <= now + _room(limit),
+        )
+        .returning(Throttle.bucket)
+    )
+    return session.scalar(statement) is not None
+
+
+def _room(limit: Limit) -> float:
+    return (limit.burst - 1) * limit.interval
+
+
+def _wait(session: Session, bucket: str, limit: Limit, now: float) -> float:
+    empty_at = session.scalar(sa.select(Throttle.empty_at).where(Throttle.bucket == bucket)) or now
+    return empty_at - _room(limit) - now

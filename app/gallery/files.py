@@ -1,0 +1,60 @@
+"""Serving the gallery's files: a fixed media type, nothing from outside the gallery, kept by browsers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flask import Response, abort, request, send_file
+
+from app.context import settings
+from app.gallery.urls import VERSION_LENGTH
+from gallery.catalog import Catalog, Item, thumbnail_file
+from gallery.errors import StoreError
+from model.pictures import BROWSER_FORMATS, MEDIA_TYPES
+
+ONE_YEAR = 31_536_000
+PICTURE_POLICY = "default-src 'none'; sandbox"
+WEBP = "image/webp"
+
+
+def send_thumb(item: Item) -> Response:
+    """Answer with the thumbnail that indexing made."""
+    return _send(thumbnail_file(settings().thumbnails_dir, item.sha256), WEBP, item.sha256)
+
+
+def send_image(catalog: Catalog, item: Item) -> Response:
+    """Answer with the item's file; in a format that browsers show, the large thumbnail stands for others."""
+    if item.format not in BROWSER_FORMATS:
+        large = thumbnail_file(settings().thumbnails_dir, item.sha256, large=True)
+        if large.is_file():
+            return _send(large, WEBP, item.sha256)
+    try:
+        path = catalog.file(item)
+    except StoreError:
+        abort(404)
+    media_type = MEDIA_TYPES.get(item.format, "application/octet-stream")
+    return _send(path, media_type, item.sha256, download=item.format not in BROWSER_FORMATS)
+
+
+def _send(path: Path, media_type: str, sha256: str, *, download: bool = False) -> Response:
+    """Send a file under its content's hash: an address that names another content is not kept."""
+    current = request.args.get("v") == sha256[:VERSION_LENGTH]
+    try:
+        response = send_file(
+            path,
+            mimetype=media_type,
+            as_attachment=download,
+            download_name=path.name if download else None,
+            etag=sha256,
+            conditional=True,
+            max_age=ONE_YEAR if current else None,
+        )
+    except OSError:  # gone, or not ours to read
+        abort(404)
+    response.headers["Content-Security-Policy"] = PICTURE_POLICY
+    if current:
+        response.cache_control.private = True
+        response.cache_control.immutable = True
+    else:
+        response.cache_control.no_cache = True
+    return response

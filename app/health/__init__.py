@@ -1,0 +1,1 @@
+"""Whether the application lives, is ready, and how it does."""

@@ -1,0 +1,1 @@
+"""The home page, the page about this site, and how it looks."""

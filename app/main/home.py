@@ -1,0 +1,39 @@
+"""The home page."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from flask import render_template
+
+from app.accounts.visitor import new_owner
+from app.database import Search
+from app.extensions import db
+from app.gallery import current
+from app.searches.forms import SearchForm
+from app.searches.service import with_parts
+from app.searches.views import view
+from gallery.catalog import Item
+
+SAMPLES = 8
+RECENT = 4
+
+
+def render_home(form: SearchForm) -> str:
+    """Return the page with `form` on it.
+
+    The browser gets its key here, before it sends anything: two first searches sent at once have one owner.
+    """
+    mine = sa.select(Search).where(Search.owned_by(new_owner()))
+    recent = db.session.scalars(with_parts(mine.order_by(Search.created.desc()).limit(RECENT)))
+    return render_template(
+        "home.html", form=form, samples=_samples(), recent=[view(search) for search in recent]
+    )
+
+
+def _samples() -> list[Item]:
+    """A few pictures from all over the gallery, to try with."""
+    catalog = current.catalog()
+    if catalog is None or not len(catalog):
+        return []
+    count = min(SAMPLES, len(catalog))
+    return catalog.rows([(2 * place + 1) * len(catalog) // (2 * count) for place in range(count)])

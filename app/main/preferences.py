@@ -1,0 +1,63 @@
+"""Language and theme: chosen by hand and kept in cookies, else the browser's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+from flask import Flask, has_request_context, request
+from werkzeug.wrappers import Response
+
+from app.context import settings
+from app.extensions import babel
+
+LANGUAGE_COOKIE, THEME_COOKIE = "vitrine_language", "vitrine_theme"
+ENGLISH, CHINESE = "en", "zh_Hans"
+LANGUAGES = (ENGLISH, CHINESE)
+THEMES = ("light", "dark", "auto")
+ONE_YEAR = 365 * 24 * 3600
+
+R = TypeVar("R", bound=Response)
+
+
+def init_app(app: Flask) -> None:
+    """Let pages be written in the reader's language."""
+    app.config.setdefault("BABEL_DEFAULT_LOCALE", ENGLISH)
+    babel.init_app(app, locale_selector=language)
+
+
+def language() -> str:
+    """The language chosen by hand, else the first of the browser's that there is, else English."""
+    if not has_request_context():
+        return ENGLISH
+    chosen = request.cookies.get(LANGUAGE_COOKIE)
+    if chosen in LANGUAGES:
+        return chosen
+    for tag in request.accept_languages.values():
+        primary = tag.replace("_", "-").split("-")[0].lower()
+        if primary == "zh":
+            return CHINESE
+        if primary == "en":
+            return ENGLISH
+    return ENGLISH
+
+
+def theme() -> str:
+    """The theme chosen by hand, else ``auto``: as the system."""
+    chosen = request.cookies.get(THEME_COOKIE, "")
+    return chosen if chosen in THEMES else "auto"
+
+
+def save(response: R, form: Mapping[str, str]) -> R:
+    """Put the choices that make sense into cookies."""
+    for name, cookie, allowed in (("language", LANGUAGE_COOKIE, LANGUAGES), ("theme", THEME_COOKIE, THEMES)):
+        if form.get(name) in allowed:
+            response.set_cookie(
+                cookie,
+                form[name],
+                max_age=ONE_YEAR,
+                httponly=True,
+                samesite="Lax",
+                secure=settings().production,
+            )
+    return response

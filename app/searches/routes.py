@@ -1,0 +1,114 @@
+"""Search, watch a search, look at what it found."""
+
+from __future__ import annotations
+
+import uuid
+
+from flask import (
+    Blueprint,
+    Response,
+    abort,
+    jsonify,
+    make_response,
+    redirect,
+    render_template,
+    request,
+    url_for,
+)
+from flask import send_file as send
+from flask.typing import ResponseReturnValue
+
+from app.accounts.visitor import new_owner, owner
+from app.database import Search
+from app.errors import RefusalError, wants_json
+from app.gallery import current
+from app.gallery.files import PICTURE_POLICY, WEBP
+from app.main.home import render_home
+from app.searches import service
+from app.searches.forms import SearchForm
+from app.searches.views import as_json, view
+from app.uploads import storage
+
+bp = Blueprint("searches", __name__)
+
+
+@bp.post("/searches")
+def create() -> ResponseReturnValue:
+    """Search with a picture that is sent along."""
+    image = request.files.get("image")
+    try:
+        search_id = service.search_upload(
+            new_owner(),
+            image.stream if image else None,  # type: ignore[arg-type]
+            image.filename if image else None,
+            request.form.get("submission"),
+        )
+    except RefusalError as refusal:
+        if wants_json():
+            raise
+        return _refused_form(refusal)
+    if wants_json():
+        urls = {"url": _url(search_id), "status_url": url_for("searches.status", search_id=search_id)}
+        return jsonify(id=str(search_id), **urls), 201
+    return redirect(_url(search_id), 303)
+
+
+@bp.get("/searches/<uuid:search_id>")
+def show(search_id: uuid.UUID) -> ResponseReturnValue:
+    """A search: its stages while it runs, then what it found."""
+    return render_template("search.html", search=view(_mine(search_id)))
+
+
+@bp.get("/searches/<uuid:search_id>/status")
+def status(search_id: uuid.UUID) -> ResponseReturnValue:
+    """The search for the script that waits for it."""
+    return jsonify(as_json(view(_mine(search_id))))
+
+
+@bp.get("/searches/<uuid:search_id>/picture")
+def picture(search_id: uuid.UUID) -> Response:
+    """The picture that was searched with, re-encoded."""
+    upload = _mine(search_id).upload
+    if upload is None or upload.preview_name is None:
+        abort(404)
+    try:
+        response = send(storage.path_of(upload.preview_name), mimetype=WEBP, etag=upload.preview_name)
+    except FileNotFoundError:
+        abort(404)
+    response.headers["Content-Security-Policy"] = PICTURE_POLICY
+    response.headers["Cache-Control"] = "private, no-cache"
+    return response
+
+
+@bp.post("/searches/<uuid:search_id>/again")
+def again(search_id: uuid.UUID) -> ResponseReturnValue:
+    """Search once more with the same picture."""
+    search = _mine(search_id)
+    return redirect(_url(service.search_again(new_owner(), search)), 303)
+
+
+@bp.post("/gallery/<item_id>/similar")
+def similar(item_id: str) -> ResponseReturnValue:
+    """Search with a picture of the gallery."""
+    catalog = current.catalog()
+    if catalog is None or catalog.get(item_id) is None:
+        abort(404)
+    return redirect(_url(service.search_item(new_owner(), item_id)), 303)
+
+
+def _mine(search_id: uuid.UUID) -> Search:
+    return service.find(owner(), search_id) or abort(404)
+
+
+def _url(search_id: uuid.UUID) -> str:
+    return url_for("searches.show", search_id=search_id)
+
+
+def _refused_form(refusal: RefusalError) -> Response:
+    """Show the form again, with what is wrong beside it."""
+    form = SearchForm(formdata=None)
+    form.image.errors = [refusal.message]
+    response = make_response(render_home(form), refusal.status)
+    if refusal.retry_after is not None:
+        response.headers["Retry-After"] = str(refusal.retry_after)
+    return response

@@ -1,0 +1,150 @@
+"""Searches as pages and programs see them."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from flask import url_for
+
+from app import queue
+from app.database import Search, SearchKind, SearchResult, SearchStatus
+from app.gallery import current
+from app.gallery.urls import image_url, is_there, thumb_url
+from app.searches import service
+from app.searches.messages import QUEUE_AWAY, message, retryable
+from gallery.catalog import Catalog
+
+
+@dataclass(frozen=True, slots=True)
+class ResultView:
+    """One hit; `exists` says whether the gallery still has it."""
+
+    rank: int
+    score: float
+    item: str
+    name: str
+    thumb_url: str
+    image_url: str
+    item_url: str
+    exists: bool
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class SearchView:
+    """A search with all that a page shows of it; `position`, `notice` and `error` are None where there is
+    none.
+    """
+
+    id: uuid.UUID
+    status: str
+    stage: str
+    position: int | None
+    kind: str
+    name: str
+    picture_url: str | None
+    created: datetime
+    started: datetime | None
+    finished: datetime | None
+    seconds: float | None
+    searched: int | None
+    model: str | None
+    error_code: str | None
+    error: str | None
+    retryable: bool
+    notice: str | None
+    results: list[ResultView]
+
+
+def view(search: Search) -> SearchView:
+    """Return the view of a search that was loaded with its upload and results."""
+    waiting = search.status == SearchStatus.QUEUED
+    catalog = current.catalog()
+    name, picture_url = _query(search, catalog)
+    code = search.error_code
+    return SearchView(
+        id=search.id,
+        status=search.status.value,
+        stage=search.stage.value,
+        position=service.position(search) if waiting else None,
+        kind=search.kind.value,
+        name=name,
+        picture_url=picture_url,
+        created=search.created,
+        started=search.started,
+        finished=search.finished,
+        seconds=search.seconds,
+        searched=search.searched,
+        model=search.model,
+        error_code=code,
+        error=str(message(code)) if code else None,
+        retryable=_has_picture(search) and (code is None or retryable(code)),
+        notice=str(QUEUE_AWAY) if waiting and not queue.ping() else None,
+        results=[_result(result, catalog) for result in search.results],
+    )
+
+
+def as_json(shown: SearchView) -> dict[str, Any]:
+    """Return what `searches.status` and the API answer."""
+    return {
+        "id": str(shown.id),
+        "status": shown.status,
+        "stage": shown.stage,
+        "position": shown.position,
+        "picture_url": shown.picture_url,
+        "results": [
+            {
+                "rank": result.rank,
+                "score": result.score,
+                "item": result.item,
+                "name": result.name,
+                "thumb_url": result.thumb_url,
+                "image_url": result.image_url,
+                "item_url": result.item_url,
+                "width": result.width,
+                "height": result.height,
+            }
+            for result in shown.results
+        ],
+        "error": {"code": shown.error_code, "message": shown.error} if shown.error_code else None,
+        "searched": shown.searched,
+        "seconds": shown.seconds,
+        "model": shown.model,
+        "notice": shown.notice,
+    }
+
+
+def _query(search: Search, catalog: Catalog | None) -> tuple[str, str | None]:
+    """Return the name of the picture that was searched with, and where to see it."""
+    if search.kind == SearchKind.UPLOAD:
+        if search.upload is None or search.upload.preview_name is None:
+            return search.upload.filename if search.upload else "", None
+        return search.upload.filename, url_for("searches.picture", search_id=search.id)
+    item = catalog.get(search.query_item or "") if catalog else None
+    if item is None:
+        return search.query_item or "", None
+    return item.name, thumb_url(item.id, item.sha256)
+
+
+def _has_picture(search: Search) -> bool:
+    return search.query_item is not None or bool(search.upload and search.upload.files)
+
+
+def _result(result: SearchResult, catalog: Catalog | None) -> ResultView:
+    item = catalog.get(result.item_id) if catalog else None
+    return ResultView(
+        rank=result.rank,
+        score=result.score,
+        item=result.item_id,
+        name=result.name,
+        thumb_url=thumb_url(result.item_id, result.sha256),
+        image_url=image_url(result.item_id, result.sha256),
+        item_url=url_for("gallery.item", item_id=result.item_id),
+        exists=catalog is not None and item is not None and is_there(catalog, item),
+        width=result.width,
+        height=result.height,
+    )

@@ -1,0 +1,93 @@
+"""What every answer says to the browser, and what is asked of every request before a view sees it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Flask, Response, request
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from app.extensions import csrf
+from config import Settings
+
+CONTENT_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' blob: data:",
+        "connect-src 'self'",
+        "font-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+        "manifest-src 'self'",
+    )
+)
+HEADERS = {
+    "Content-Security-Policy": CONTENT_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Permissions-Policy": "camera=(self), geolocation=(), microphone=(), payment=(), usb=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+MULTIPART_OVERHEAD = 64 * 1024  # what a form adds to the picture in it
+TWO_YEARS = 63_072_000
+SMALL_BODY = 64 * 1024
+TAKES_PICTURES = frozenset({"searches.create", "api.create"})
+WITHOUT_COOKIES = "api"  # its requests are known by their bearer token alone, so there is nothing to forge
+
+
+def config(settings: Settings) -> dict[str, Any]:
+    """Flask's settings that concern cookies, sizes and hosts."""
+    return {
+        "SECRET_KEY": settings.secret_key,
+        "SESSION_COOKIE_NAME": "vitrine_session",
+        "SESSION_COOKIE_HTTPONLY": True,
+        "SESSION_COOKIE_SAMESITE": "Lax",
+        "SESSION_COOKIE_SECURE": settings.production,
+        "REMEMBER_COOKIE_NAME": "vitrine_remember",
+        "REMEMBER_COOKIE_HTTPONLY": True,
+        "REMEMBER_COOKIE_SAMESITE": "Lax",
+        "REMEMBER_COOKIE_SECURE": settings.production,
+        "MAX_CONTENT_LENGTH": settings.max_upload_mb * 2**20 + MULTIPART_OVERHEAD,
+        "MAX_FORM_MEMORY_SIZE": SMALL_BODY,
+        "MAX_FORM_PARTS": 32,
+        "TRUSTED_HOSTS": list(settings.trusted_hosts) or None,
+        "WTF_CSRF_CHECK_DEFAULT": False,  # `_protect` decides
+        "WTF_CSRF_TIME_LIMIT": None,  # a form may stay open as long as its session lives
+    }
+
+
+def init_app(app: Flask) -> None:
+    """Trust as many proxies as the settings say; guard requests; set headers."""
+    settings: Settings = app.config["VITRINE"]
+    if settings.proxy_hops:
+        hops = settings.proxy_hops
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    csrf.init_app(app)
+    app.before_request(_limit_body)
+    app.before_request(_protect)
+    app.after_request(_set_headers)
+
+
+def _limit_body() -> None:
+    if request.endpoint not in TAKES_PICTURES:
+        request.max_content_length = SMALL_BODY
+
+
+def _protect() -> None:
+    if request.blueprint != WITHOUT_COOKIES:
+        csrf.protect()
+
+
+def _set_headers(response: Response) -> Response:
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    if request.endpoint != "static":
+        response.headers.setdefault("Cache-Control", "no-store")
+    if request.is_secure:
+        response.headers["Strict-Transport-Security"] = f"max-age={TWO_YEARS}"
+    return response
