@@ -44,10 +44,11 @@ class SafetensorsFile:
     """The tensors of an open ``.safetensors`` file; see `Checkpoint`."""
 
     def __init__(self, path: Path) -> None:
-        self._file = safe_open(path, framework="np")
-        slices = {name: self._file.get_slice(name) for name in self._file.keys()}  # noqa: SIM118 (no mapping)
+        file: Any = safe_open(path, framework="np")
+        slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
         self.shapes = {name: tuple(tensor.get_shape()) for name, tensor in slices.items()}
-        self.metadata: dict[str, str] = dict(self._file.metadata() or {})
+        self.metadata: dict[str, str] = dict(file.metadata() or {})
+        self._file = file
         for name, tensor in slices.items():
             if tensor.get_dtype() not in ("F16", "F32", "F64"):
                 raise CheckpointError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ from model.weights import open_weights, read_json_beside
 
 Array = NDArray[np.float32]
 Picture = Image.Image | str | os.PathLike[str]
+Choice = TypeVar("Choice", bound=str)
 
 
 class Encoder:
@@ -162,7 +164,7 @@ class Encoder:
             After the final LayerNorm, registers left out.
         """
         pixels = self.prepare(image)
-        tokens = self._vit.forward(pixels[None])[0]
+        tokens = self._vit.forward(pixels[None], patches=True)[0]
         h, w = pixels.shape[1] // self.config.patch, pixels.shape[2] // self.config.patch
         return tokens[0], tokens[self.config.prefix :].reshape(h, w, -1)
 
@@ -176,6 +178,7 @@ def load_encoder(
     *,
     preprocess: PreprocessMode = "official",
     positions: PositionMode | None = None,
+    threads: int | None = None,
 ) -> Encoder:
     """Load a checkpoint as an encoder.
 
@@ -186,6 +189,8 @@ def load_encoder(
     preprocess : {"official", "center_crop", "resize_short_side"}
     positions : {"official", "transformers"}, optional
         Whose position interpolation; unless given what the checkpoint's metadata says, else ``official``.
+    threads : int, optional
+        Threads that share a forward pass; as many as BLAS may use unless given.
 
     Returns
     -------
@@ -199,17 +204,16 @@ def load_encoder(
     path = Path(path)
     with open_weights(path) as weights:
         mode = _choice("positions", positions or weights.notes.get("positions", "official"), POSITION_MODES)
-        _choice("preprocess", preprocess, PREPROCESS_MODES)
+        preprocess = _choice("preprocess", preprocess, PREPROCESS_MODES)
         preprocessor = read_json_beside(path, "preprocessor_config.json")
         config = weights.config
         geometry = read_geometry(preprocessor, dict(weights.notes), config.grid, config.patch)
-        vit = VisionTransformer(config, fold(weights), mode)
+        vit = VisionTransformer(config, fold(weights), mode, threads)
     return Encoder(vit, geometry, preprocess, name=path.stem, weights_sha256=sha256_of(path))
 
 
-def _choice(
-    name: str, value: str, allowed: tuple[PositionMode, ...] | tuple[PreprocessMode, ...]
-) -> PositionMode:
-    if value not in allowed:
-        raise CheckpointError(f"{name} is {value!r}; it must be one of: {', '.join(allowed)}.")
-    return value
+def _choice(name: str, value: str, allowed: tuple[Choice, ...]) -> Choice:
+    for choice in allowed:
+        if choice == value:
+            return choice
+    raise CheckpointError(f"{name} is {value!r}; it must be one of: {', '.join(allowed)}.")

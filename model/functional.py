@@ -1,29 +1,126 @@
-"""Pure functions of a ViT, written for NumPy."""
+"""Pure functions of a ViT: written for NumPy, in place, in pieces that stay in a core's cache.
+
+Each is checked in the tests against its plain formula.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import erf
 
 Array = NDArray[np.float32]
 
+BLOCK = 1 << 15  # numbers; three such pieces, 384 KB, fit a core's second-level cache
 
-def gelu(x: Array) -> Array:
-    return 0.5 * x * (1 + erf(x * np.float32(0.5**0.5)))
+# -log(cdf(x) / (1 - cdf(x))) / x of the standard normal distribution, as a polynomial in x ** 2, highest
+# power first. Minimax fit of x * cdf(x), error 7e-8; the signs let it saturate rather than turn where |x| is
+# large.
+_GELU_LOGIT = np.array(
+    [
+        -3.62784987e-09,
+        2.67566189e-07,
+        -7.94813815e-06,
+        1.10546749e-04,
+        6.60534819e-05,
+        -7.26682983e-02,
+        -1.59576854,
+    ],
+    dtype=np.float32,
+)
 
 
-def swiglu(x: Array) -> Array:
-    gate, up = np.split(x, 2, axis=-1)
-    return gate / (1 + np.exp(-gate)) * up
+def gelu(x: Array, scratch: Array) -> None:
+    """Exact GELU, ``x * cdf(x)`` of the standard normal distribution, in place.
+
+    Written as ``x * logistic(x * p(x ** 2))`` with a polynomial p: NumPy has a fast exp but no erf. The error
+    is that of float32, below 2e-7 of max(1, abs(x)); the usual approximation with tanh is off by 5e-4.
+
+    Parameters
+    ----------
+    x : ndarray of float32
+        C-contiguous; overwritten with the result.
+    scratch : ndarray of float32, shape (2, n)
+        Overwritten; n is at least the size of `x`.
+
+    References
+    ----------
+    .. [1] Hendrycks and Gimpel, "Gaussian Error Linear Units (GELUs)", arXiv:1606.08415.
+    """
+    square, logit = (part[: x.size].reshape(x.shape) for part in scratch)
+    np.square(x, out=square)
+    np.multiply(square, _GELU_LOGIT[0], out=logit)
+    for coefficient in _GELU_LOGIT[1:-1]:
+        np.add(logit, coefficient, out=logit)
+        np.multiply(logit, square, out=logit)
+    np.add(logit, _GELU_LOGIT[-1], out=logit)
+    np.multiply(logit, x, out=logit)
+    _divide_by_one_plus_exp(x, logit)
 
 
-def standardise(x: Array, eps: float) -> Array:
-    mean = x.mean(axis=-1, keepdims=True)
-    centred = x - mean
-    return centred / np.sqrt(np.mean(centred * centred, axis=-1, keepdims=True) + np.float32(eps))
+def swiglu(gate: Array, up: Array, scratch: Array) -> None:
+    """SwiGLU, ``gate * logistic(gate) * up``, in place.
+
+    Parameters
+    ----------
+    gate, up : ndarray of float32, of equal shapes
+        C-contiguous; `gate` is overwritten with the result.
+    scratch : ndarray of float32, shape (1, n) or longer
+        Overwritten; n is at least the size of `gate`.
+
+    References
+    ----------
+    .. [1] Shazeer, "GLU Variants Improve Transformer", arXiv:2002.05202.
+    """
+    negative = scratch[0, : gate.size].reshape(gate.shape)
+    np.negative(gate, out=negative)
+    _divide_by_one_plus_exp(gate, negative)
+    np.multiply(gate, up, out=gate)
 
 
-def softmax(scores: Array) -> Array:
-    scores = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    return scores / scores.sum(axis=-1, keepdims=True)
+def standardise(x: Array, eps: float, out: Array) -> None:
+    """LayerNorm without weight and bias: each row less its mean, divided by its standard deviation.
+
+    Parameters
+    ----------
+    x : ndarray of float32, shape (T, D)
+    eps : float
+        Added to the variance.
+    out : ndarray of float32, shape (T, D)
+        Receives the result; must not be `x`.
+
+    References
+    ----------
+    .. [1] Ba, Kiros and Hinton, "Layer Normalization", arXiv:1607.06450.
+    """
+    np.subtract(x, x.mean(axis=1, keepdims=True), out=out)
+    variance = np.vecdot(out, out) / np.float32(x.shape[1])
+    np.divide(out, np.sqrt(variance + np.float32(eps))[:, None], out=out)
+
+
+def softmax_numerator(scores: Array) -> Array:
+    """Softmax over the last axis but for the division, in place.
+
+    The division is left to the caller: after the product with the values there is less to divide.
+
+    Parameters
+    ----------
+    scores : ndarray of float32, shape (Q, N)
+        Overwritten with the exponentials; the largest of each row is 1.
+
+    Returns
+    -------
+    ndarray of float32, shape (Q, 1)
+        The denominators.
+    """
+    np.subtract(scores, scores.max(axis=1, keepdims=True), out=scores)
+    np.exp(scores, out=scores)
+    denominator: Array = scores.sum(axis=1, keepdims=True)
+    return denominator
+
+
+def _divide_by_one_plus_exp(x: Array, exponent: Array) -> None:
+    # An overflow to infinity is the right answer here: x / inf is the zero that it tends to.
+    with np.errstate(over="ignore"):
+        np.exp(exponent, out=exponent)
+    np.add(exponent, np.float32(1), out=exponent)
+    np.divide(x, exponent, out=x)

@@ -88,7 +88,8 @@ def antialiased_bicubic_matrix(source: int, target: int) -> NDArray[np.float64]:
     last = np.minimum(np.floor(centre + 2 * stretch + 0.5), source)
     weights = cubic_kernel((sample + 0.5 - centre) / stretch, a=-0.5)
     weights = np.where((sample >= first) & (sample < last), weights, 0.0)
-    return weights / weights.sum(axis=1, keepdims=True)
+    weights /= weights.sum(axis=1, keepdims=True)
+    return weights
 
 
 def interpolate_positions(
@@ -145,4 +146,5 @@ def resample(
     ndarray of float32, shape (height, width, D)
     """
     down = np.tensordot(rows, table.astype(np.float64), axes=1)  # (height, G, D)
-    return np.matmul(columns, down).astype(np.float32)  # (height, width, D)
+    across: NDArray[np.float64] = np.matmul(columns, down)  # (height, width, D)
+    return across.astype(np.float32)

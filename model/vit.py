@@ -1,53 +1,161 @@
-"""The Vision Transformer."""
+"""The Vision Transformer of DINOv2.
+
+An image becomes a sequence of tokens: one for every patch of 14 x 14 pixels, and before them the CLS token,
+which gathers what is to be said about the whole [1]_. Block after block adds to them what attention and an
+MLP make of them; the CLS token that comes out is the image's feature.
+
+References
+----------
+.. [1] Dosovitskiy et al., "An Image is Worth 16x16 Words: Transformers for Image Recognition at Scale",
+   arXiv:2010.11929.
+.. [2] Oquab et al., "DINOv2: Learning Robust Visual Features without Supervision", arXiv:2304.07193.
+.. [3] Darcet et al., "Vision Transformers Need Registers", arXiv:2309.16588.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from model.buffers import Buffers
 from model.config import CHANNELS, ViTConfig
-from model.fold import Array, BlockParameters, Parameters
-from model.functional import gelu, softmax, standardise, swiglu
+from model.fold import Parameters
+from model.functional import Array
+from model.layers import product
 from model.positions import PositionMode, interpolate_positions
+from model.stream import ResidualStream
+from model.threads import SOLO, Team, shares, team
+
+GROUP = 4  # images that one thread takes through the blocks together: long products, and still little memory
+CACHED_TABLES = 8
 
 
 class VisionTransformer:
+    """A ViT with its parameters.
+
+    Parameters
+    ----------
+    config : ViTConfig
+    parameters : Parameters
+    positions : {"official", "transformers"}
+        Whose position interpolation is used; see `model.positions.interpolate_positions`.
+    threads : int, optional
+        Threads that share a forward pass; as many as BLAS may use unless given.
+    """
+
     def __init__(
-        self, config: ViTConfig, parameters: Parameters, positions: PositionMode = "official"
+        self,
+        config: ViTConfig,
+        parameters: Parameters,
+        positions: PositionMode = "official",
+        threads: int | None = None,
     ) -> None:
         self.config = config
-        self.parameters = parameters
         self.positions = positions
+        self.threads = threads
+        self._parameters = parameters
+        self._buffers: list[Buffers] = []
+        self._tables: dict[tuple[int, int], Array] = {}
 
-    def forward(self, pixels: Array) -> Array:
-        x = self.embed(pixels)
-        for block in self.parameters.blocks:
-            x = x + self.attention(standardise(x, self.config.eps), block)
-            x = x + self.mlp(standardise(x, self.config.eps), block)
-        return standardise(x, self.config.eps) * self.parameters.norm_weight + self.parameters.norm_bias
+    def forward(self, pixels: Array, *, patches: bool = False) -> Array:
+        """Encode images of one shape.
 
-    def embed(self, pixels: Array) -> Array:
+        Parameters
+        ----------
+        pixels : ndarray of float32, shape (B, 3, H, W)
+            Normalised; H and W are multiples of the patch's side.
+        patches : bool
+            Whether all tokens are wanted, or the CLS token alone, which costs less.
+
+        Returns
+        -------
+        ndarray of float32, shape (B, 1, D) or (B, N, D)
+            Tokens after the final LayerNorm: CLS, registers, then patches row by row.
+
+        Raises
+        ------
+        ValueError
+            The array's type or shape is another.
+        """
+        self._check(pixels)
+        tokens = self._count_tokens(pixels) if patches else 1
+        features = np.empty((len(pixels), tokens, self.config.width), np.float32)
+        with team(self.threads) as workers:
+            self._buffers += [Buffers() for _ in range(workers.size - len(self._buffers))]
+            if len(pixels) < workers.size:
+                self._encode(pixels, features, workers, self._buffers)
+            else:
+                images = shares(len(pixels), workers.size)
+                workers.run(
+                    lambda rank: self._encode(
+                        pixels[images[rank]], features[images[rank]], SOLO, self._buffers[rank:]
+                    )
+                )
+        return features
+
+    def _encode(self, pixels: Array, features: Array, workers: Team, buffers: Sequence[Buffers]) -> None:
+        """Encode group after group of images into `features`, (B, tokens, D)."""
+        for start in range(0, len(pixels), GROUP):
+            group = slice(start, start + GROUP)
+            x = self._embed(pixels[group], workers, buffers)  # (B, N, D)
+            features[group] = self._run_blocks(x, features.shape[1], workers, buffers)
+
+    def _embed(self, pixels: Array, workers: Team, buffers: Sequence[Buffers]) -> Array:
+        """Project patches, add positions and put CLS and registers in front: (B, N, D)."""
         B, _, H, W = pixels.shape
         p, D = self.config.patch, self.config.width
         h, w = H // p, W // p
-        patches = pixels.reshape(B, CHANNELS, h, p, w, p).transpose(0, 2, 4, 1, 3, 5).reshape(B, h * w, -1)
-        linear = self.parameters.patch_embed
-        table = interpolate_positions(
-            self.parameters.positions, h, w, mode=self.positions, registers=self.config.registers > 0
-        )
-        x = patches @ linear.weight + linear.bias + table.reshape(h * w, D)
-        prefix = np.concatenate([self.parameters.cls_token, self.parameters.registers])
-        return np.concatenate([np.broadcast_to(prefix, (B, *prefix.shape)), x], axis=1)
+        prefix, linear = self._parameters.prefix, self._parameters.patch_embed
+        x = buffers[0].take("x", B, len(prefix) + h * w, D)
+        x[:, : len(prefix)] = prefix
+        patches = pixels.reshape(B, CHANNELS, h, p, w, p).transpose(0, 2, 4, 1, 3, 5)  # (B, h, w, 3, p, p)
+        table = self._position_table(h, w)  # (h w, D)
+        rows = shares(h, workers.size)
 
-    def attention(self, x: Array, block: BlockParameters) -> Array:
-        B, N, D = x.shape
-        heads, d = self.config.heads, self.config.head_width
-        qkv = (x @ block.qkv.weight).reshape(B, N, 3, heads, d).transpose(2, 0, 3, 1, 4)
-        q, k, v = qkv
-        q = q + block.qkv.bias.reshape(heads, 1, d)
-        out = softmax(q @ k.swapaxes(-1, -2)) @ v  # (B, heads, N, d)
-        return out.swapaxes(1, 2).reshape(B, N, D) @ block.proj.weight + block.proj.bias
+        def compute(rank: int) -> None:
+            mine = rows[rank]
+            flat = buffers[rank].take("patches", mine.stop - mine.start, w, CHANNELS, p, p)
+            tokens = slice(len(prefix) + mine.start * w, len(prefix) + mine.stop * w)
+            for image in range(B):
+                np.copyto(flat, patches[image, mine])
+                product(flat.reshape(-1, CHANNELS * p * p), linear.weight, out=x[image, tokens])
+                np.add(x[image, tokens], table[mine.start * w : mine.stop * w], out=x[image, tokens])
 
-    def mlp(self, x: Array, block: BlockParameters) -> Array:
-        hidden = x @ block.mlp_in.weight + block.mlp_in.bias
-        hidden = gelu(hidden) if self.config.mlp == "gelu" else swiglu(hidden)
-        return hidden @ block.mlp_out.weight + block.mlp_out.bias
+        workers.run(compute)
+        return x
+
+    def _run_blocks(self, x: Array, tokens: int, workers: Team, buffers: Sequence[Buffers]) -> Array:
+        """Take tokens (B, N, D) through all blocks; return the leading ones, (B, tokens, D)."""
+        stream = ResidualStream(x, self.config.eps, workers, buffers)
+        *blocks, last = self._parameters.blocks
+        for block in blocks:
+            stream.add(block.attention)
+            stream.add(block.mlp)
+        stream.add(last.attention, tokens)
+        stream.add(last.mlp)
+        return stream.normalised() * self._parameters.norm_weight + self._parameters.norm_bias
+
+    def _position_table(self, h: int, w: int) -> Array:
+        """Positions of h x w patches with the patch embedding's bias, (h w, D); the latest few are kept."""
+        table = self._tables.pop((h, w), None)
+        if table is None:
+            stored, registers = self._parameters.positions, self.config.registers > 0
+            grid = interpolate_positions(stored, h, w, mode=self.positions, registers=registers)
+            table = (grid + self._parameters.patch_embed.bias).reshape(h * w, -1)
+        self._tables[h, w] = table
+        if len(self._tables) > CACHED_TABLES:
+            del self._tables[next(iter(self._tables))]
+        return table
+
+    def _count_tokens(self, pixels: Array) -> int:
+        height, width = pixels.shape[2:]
+        patches: int = (height // self.config.patch) * (width // self.config.patch)
+        return self.config.prefix + patches
+
+    def _check(self, pixels: Array) -> None:
+        p, shape = self.config.patch, pixels.shape
+        if pixels.dtype != np.float32 or pixels.ndim != 4 or shape[1] != CHANNELS:
+            raise ValueError(f"expected float32 of shape (B, 3, H, W), found {pixels.dtype} of shape {shape}")
+        if any(side < p or side % p for side in shape[2:]):
+            raise ValueError(f"height and width must be multiples of {p}, found {shape[2]} x {shape[3]}")

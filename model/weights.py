@@ -161,7 +161,7 @@ def check_tensors(config: ViTConfig, layout: Layout, shapes: Mapping[str, tuple[
 
 def expected_shapes(config: ViTConfig, layout: Layout) -> dict[str, tuple[int, ...]]:
     """Names and shapes that a file of this layout must have."""
-    expected = {}
+    expected: dict[str, tuple[int, ...]] = {}
     for name, (length, *rest) in config.shapes().items():
         sources = layout.sources(name)
         expected |= dict.fromkeys(sources, (length // len(sources), *rest))

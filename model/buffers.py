@@ -1,0 +1,38 @@
+"""Arrays that stay from one picture to the next."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Buffers:
+    """One thread's scratch arrays, by name.
+
+    Fresh memory costs a page fault every 4 KB, more than the arithmetic that many steps do on it. An array
+    grows to the largest size asked for and is then used again; its contents are undefined.
+    """
+
+    def __init__(self) -> None:
+        self._flat: dict[str, NDArray[np.float32]] = {}
+
+    def take(self, name: str, *shape: int) -> NDArray[np.float32]:
+        """Return the array called `name` in this shape.
+
+        Returns
+        -------
+        ndarray of float32, C-contiguous
+            Shares its memory with every other array taken by this name.
+        """
+        size = math.prod(shape)
+        flat = self._flat.get(name)
+        if flat is None or flat.size < size:
+            flat = self._flat[name] = np.empty(size, np.float32)
+        return flat[:size].reshape(shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held, in bytes."""
+        return sum(flat.nbytes for flat in self._flat.values())

@@ -1,0 +1,216 @@
+"""The two layers of a block, each a sum that threads can share.
+
+Attention's output is a sum over heads, and an MLP's a sum over hidden units; so each thread computes the
+terms of its own heads or units, from the token to the projection, without waiting for the others [1]_.
+
+References
+----------
+.. [1] Shoeybi et al., "Megatron-LM: Training Multi-Billion Parameter Language Models Using Model
+   Parallelism", arXiv:1909.08053, section 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from model.buffers import Buffers
+from model.functional import BLOCK, Array, gelu, softmax_numerator, swiglu
+
+SCORES = 1 << 17  # numbers of attention's scores that are made at a time; 512 KB stay in a core's cache
+
+
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """An affine map ``y = x W^T + b``.
+
+    Attributes
+    ----------
+    weight : ndarray of float32, shape (out, into)
+    bias : ndarray of float32, shape (out,)
+    """
+
+    weight: Array
+    bias: Array
+
+
+class Layer(Protocol):
+    """A layer whose output is a bias and a sum of terms."""
+
+    @property
+    def units(self) -> int:
+        """Number of terms."""
+
+    @property
+    def bias(self) -> Array:
+        """What is added to the terms, (D,)."""
+
+    def terms(self, x: Array, units: slice, buffers: Buffers, out: Array) -> None:
+        """Write the sum of some terms to `out`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """Multi-head self-attention.
+
+    Attributes
+    ----------
+    query : Linear
+        Rows of head after head; ``1 / sqrt(d)`` is folded in.
+    key, value : ndarray of float32, shape (D, D)
+        Matrices; their biases are folded away.
+    projection : Linear
+    units : int
+        Number of heads.
+    """
+
+    query: Linear
+    key: Array
+    value: Array
+    projection: Linear
+    units: int
+
+    @property
+    def bias(self) -> Array:
+        """What is added to the heads' terms, (D,)."""
+        return self.projection.bias
+
+    def terms(self, x: Array, units: slice, buffers: Buffers, out: Array) -> None:
+        """Write the sum of some heads' terms to `out`.
+
+        Parameters
+        ----------
+        x : ndarray of float32, shape (B, N, D)
+            Standardised tokens.
+        units : slice
+            The heads.
+        buffers : Buffers
+        out : ndarray of float32, shape (B, Q, D)
+            Only the first Q tokens of each picture ask; all answer.
+        """
+        B, N, D = x.shape
+        Q, d = out.shape[1], D // self.units
+        columns = slice(units.start * d, units.stop * d)
+        width = columns.stop - columns.start
+        q = buffers.take("q", B, Q, width)
+        k, v = buffers.take("k", B, N, width), buffers.take("v", B, N, width)
+        asking = x if Q == N else np.ascontiguousarray(x[:, :Q])
+        product(asking, self.query.weight[columns], out=q)
+        product(x, self.key[columns], out=k)
+        product(x, self.value[columns], out=v)
+        np.add(q, self.query.bias[columns], out=q)
+        attended = buffers.take("attended", B, Q, width)
+        for image in range(B):
+            for start in range(0, width, d):
+                head = np.s_[image, :, start : start + d]
+                attend(q[head], k[head], v[head], buffers, out=attended[head])
+        product(attended, self.projection.weight[:, columns], out=out)
+
+
+def attend(q: Array, k: Array, v: Array, buffers: Buffers, out: Array) -> None:
+    """Attention of one head: ``softmax(q k^T) v``.
+
+    Parameters
+    ----------
+    q : ndarray of float32, shape (Q, d)
+    k, v : ndarray of float32, shape (N, d)
+    buffers : Buffers
+    out : ndarray of float32, shape (Q, d)
+        Receives the result.
+
+    References
+    ----------
+    .. [1] Vaswani et al., "Attention Is All You Need", arXiv:1706.03762.
+    """
+    for rows in blocks(len(q), len(k), SCORES):
+        scores = buffers.take("scores", rows.stop - rows.start, len(k))
+        np.matmul(q[rows], k.T, out=scores)
+        denominator = softmax_numerator(scores)
+        np.matmul(scores, v, out=out[rows])
+        np.divide(out[rows], denominator, out=out[rows])
+
+
+@dataclass(frozen=True, slots=True)
+class Mlp:
+    """Two affine maps with GELU between them."""
+
+    fc1: Linear
+    fc2: Linear
+
+    @property
+    def units(self) -> int:
+        """Number of hidden units."""
+        return len(self.fc1.bias)
+
+    @property
+    def bias(self) -> Array:
+        """What is added to the units' terms, (D,)."""
+        return self.fc2.bias
+
+    def terms(self, x: Array, units: slice, buffers: Buffers, out: Array) -> None:
+        """Write the sum of some hidden units' terms to `out`; both are (B, N, D)."""
+        width = units.stop - units.start
+        hidden = buffers.take("hidden", x.shape[0] * x.shape[1], width)
+        product(x, self.fc1.weight[units], out=hidden)
+        scratch = buffers.take("scratch", 2, max(BLOCK, width))
+        for rows in blocks(len(hidden), width, BLOCK):
+            np.add(hidden[rows], self.fc1.bias[units], out=hidden[rows])
+            gelu(hidden[rows], scratch)
+        product(hidden, self.fc2.weight[:, units], out=out)
+
+
+@dataclass(frozen=True, slots=True)
+class SwiGlu:
+    """The gated MLP of DINOv2 giant; `gate` and `up` are the halves of ``w12``."""
+
+    gate: Linear
+    up: Linear
+    down: Linear
+
+    @property
+    def units(self) -> int:
+        """Number of hidden units."""
+        return len(self.gate.bias)
+
+    @property
+    def bias(self) -> Array:
+        """What is added to the units' terms, (D,)."""
+        return self.down.bias
+
+    def terms(self, x: Array, units: slice, buffers: Buffers, out: Array) -> None:
+        """Write the sum of some hidden units' terms to `out`; both are (B, N, D)."""
+        width = units.stop - units.start
+        gate, up = buffers.take("gate_and_up", 2, x.shape[0] * x.shape[1], width)
+        product(x, self.gate.weight[units], out=gate)
+        product(x, self.up.weight[units], out=up)
+        scratch = buffers.take("scratch", 1, max(BLOCK, width))
+        for rows in blocks(len(gate), width, BLOCK):
+            np.add(gate[rows], self.gate.bias[units], out=gate[rows])
+            np.add(up[rows], self.up.bias[units], out=up[rows])
+            swiglu(gate[rows], up[rows], scratch)
+        product(gate, self.down.weight[:, units], out=out)
+
+
+def product(x: Array, weight: Array, out: Array) -> None:
+    """Multiply all tokens by a matrix in one BLAS call: ``out = x weight^T``.
+
+    Parameters
+    ----------
+    x : ndarray of float32, shape (..., into)
+        C-contiguous.
+    weight : ndarray of float32, shape (out, into)
+        Rows or columns may be a slice of a larger matrix.
+    out : ndarray of float32, shape (..., out)
+        C-contiguous; receives the result.
+    """
+    np.matmul(x.reshape(-1, x.shape[-1]), weight.T, out=out.reshape(-1, out.shape[-1]))
+
+
+def blocks(rows: int, width: int, limit: int) -> Iterator[slice]:
+    """Cut `rows` rows of `width` numbers into pieces of at most `limit` numbers, one row at least."""
+    step = max(1, limit // width)
+    for start in range(0, rows, step):
+        yield slice(start, min(start + step, rows))

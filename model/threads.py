@@ -1,0 +1,132 @@
+"""Threads that share one computation.
+
+NumPy lets other threads run while it calculates, so Python threads share a forward pass well; each does its
+matrix products with BLAS held to one thread. That keeps all cores busy between the products too, and it bears
+neighbours: BLAS's own threads wait for each other by spinning, and slow down tenfold when another process
+takes a core.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from itertools import pairwise
+from queue import SimpleQueue
+
+from threadpoolctl import ThreadpoolController
+
+Task = Callable[[int], None]
+_Answers = SimpleQueue[BaseException | None]
+_Inbox = SimpleQueue[tuple[Task, int, _Answers] | None]
+
+
+class Team:
+    """The calling thread and `size` - 1 more, which wait for work.
+
+    Parameters
+    ----------
+    size : int
+        Members; the calling one has rank 0.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._inboxes: list[_Inbox] = [SimpleQueue() for _ in range(size - 1)]
+        for inbox in self._inboxes:
+            threading.Thread(target=_work, args=(inbox,), name="vitrine-encoder", daemon=True).start()
+
+    def run(self, task: Task) -> None:
+        """Call ``task(rank)`` in every member and wait for all.
+
+        Raises
+        ------
+        BaseException
+            Whatever a member raised, once all have ended.
+        """
+        answers: _Answers = SimpleQueue()
+        for rank, inbox in enumerate(self._inboxes, start=1):
+            inbox.put((task, rank, answers))
+        try:
+            task(0)
+        finally:
+            errors = [answers.get() for _ in self._inboxes]
+        for error in errors:
+            if error is not None:
+                raise error
+
+
+def _work(inbox: _Inbox) -> None:
+    while (job := inbox.get()) is not None:
+        task, rank, answers = job
+        error: BaseException | None = None
+        try:
+            task(rank)
+        except BaseException as raised:
+            error = raised
+        answers.put(error)
+        del job, task, answers, error  # else a waiting thread would keep the last arrays alive
+
+
+SOLO = Team(1)
+"""The calling thread alone."""
+
+
+def shares(total: int, size: int) -> list[slice]:
+    """Divide `total` things as evenly as can be among `size` members; the later ones may get nothing."""
+    ends = [total * rank // size for rank in range(size + 1)]
+    return [slice(start, end) for start, end in pairwise(ends)]
+
+
+@contextmanager
+def team(size: int | None = None) -> Iterator[Team]:
+    """Take this process's team, holding BLAS to one thread in each member meanwhile.
+
+    One computation at a time has it, since it uses all cores; a second caller waits.
+
+    Parameters
+    ----------
+    size : int, optional
+        Members; as many as BLAS may use threads unless given.
+
+    Yields
+    ------
+    Team
+    """
+    with _turn.lock:
+        size = size or blas_threads()
+        if size not in _turn.teams:
+            _turn.teams[size] = Team(size)
+        with _controller().limit(limits=1, user_api="blas"):
+            yield _turn.teams[size]
+
+
+def blas_threads() -> int:
+    """Threads that BLAS may use now: by ``OPENBLAS_NUM_THREADS``, by threadpoolctl, or as many as cores."""
+    return max(
+        (library.num_threads for library in _controller().lib_controllers if library.user_api == "blas"),
+        default=1,
+    )
+
+
+@cache
+def _controller() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+class _Turn:
+    """Who computes in this process."""
+
+    def __init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        self.lock = threading.Lock()
+        self.teams: dict[int, Team] = {1: SOLO}
+
+
+_turn = _Turn()
+# Threads do not survive a fork, and one of them may have held the lock.
+os.register_at_fork(after_in_child=_turn.begin)
