@@ -177,9 +177,9 @@ class Catalog:
         StoreError
             The path leads out of the root, by a link made since.
         """
-        root = Path(self.manifest.root)
-        path = (root / item.path).resolve()
-        if not path.is_relative_to(root.resolve()):
+        root = os.path.realpath(self.manifest.root)
+        path = Path(os.path.realpath(Path(root, item.path)))  # Path.resolve raises on a link to itself
+        if not path.is_relative_to(root):
             raise StoreError(f"{item.path} leads out of the gallery's folder.")
         return path
 

@@ -217,7 +217,7 @@ def _inside(path: PurePosixPath, roots: Sequence[Path]) -> str:
 def _item(root: Path, path: str, thumbnails: Thumbnails) -> tuple[Item, str]:
     """Return an item with what its file tells; without a usable file, a bare one and the reason."""
     bare = Item(item_id(path), path, "", 0, 0, 0, 0, "")
-    if not (root / path).resolve().is_relative_to(root):
+    if not Path(os.path.realpath(root / path)).is_relative_to(root):
         return bare, "a link out of the folder"
     try:
         found, sha256, data = load(root, path)

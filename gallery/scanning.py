@@ -114,7 +114,7 @@ def _judge(entry: os.DirEntry[str], root: Path) -> Found | Skipped:
     if os.fsencode(path) != shown.encode():
         return Skipped(shown, "its name is not UTF-8")
     if entry.is_symlink():
-        target = Path(entry.path).resolve()
+        target = Path(os.path.realpath(entry.path))  # Path.resolve raises on a link to itself
         if not target.is_relative_to(root):
             return Skipped(shown, "a link out of the folder")
         if target.is_dir():

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gallery import Report, Store, build
+from model import Encoder
+from tests.support.galleries import make_gallery, tiny_encoder
+
+NOBODY = 65534
+
+
+@dataclass
+class Index:
+    """A folder of twelve pictures, and where its index goes."""
+
+    root: Path
+    folder: Path
+    thumbnails: Path
+    encoder: Encoder
+
+    def build(self, **options: Any) -> Report:
+        options = {"encoder": self.encoder, "thumbnails_dir": self.thumbnails, "workers": 2} | options
+        return build(self.root, self.folder, **options)
+
+    def open(self, **options: Any) -> Store:
+        return Store.open(self.folder, **options)
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("weights")
+
+
+@pytest.fixture(scope="session")
+def encoder(weights: Path) -> Encoder:
+    return tiny_encoder(weights)
+
+
+@pytest.fixture(scope="session")
+def other_encoder(weights: Path) -> Encoder:
+    return tiny_encoder(weights, seed=1)
+
+
+@pytest.fixture
+def index(tmp_path: Path, encoder: Encoder) -> Index:
+    root = make_gallery(tmp_path / "pictures")
+    return Index(root, tmp_path / "index", tmp_path / "thumbnails", encoder)
+
+
+@pytest.fixture
+def public_folder() -> Iterator[Path]:
+    """A folder that everyone may enter, as pytest's own is not."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@contextlib.contextmanager
+def without_privileges() -> Iterator[None]:
+    """Stop being root, to whom nothing is forbidden."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)

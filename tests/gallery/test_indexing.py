@@ -1,0 +1,268 @@
+"""From a folder to an index: what is encoded, what is reused, what is left out, what is refused."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gallery.catalog import thumbnail_file
+from gallery.errors import IndexBusyError, StoreError
+from gallery.files import sha256_file
+from gallery.locks import exclusive
+from model import Encoder
+from model.pictures import open_rgb
+from tests.gallery.conftest import Index
+from tests.support.galleries import write_picture
+
+LONG_AGO = 1_000_000_000
+
+
+class Spy:
+    """The encoder, counting what it encodes; `spoil` changes its answers."""
+
+    def __init__(self, encoder: Encoder, spoil: Any = None) -> None:
+        self.name, self.fingerprint, self.prepare = encoder.name, encoder.fingerprint, encoder.prepare
+        self._encode, self._spoil = encoder.encode_arrays, spoil
+        self.batches: list[tuple[int, ...]] = []
+
+    def encode_arrays(self, batch: Any) -> Any:
+        self.batches.append(batch.shape)
+        features = self._encode(batch)
+        return features if self._spoil is None else self._spoil(features, self)
+
+    @property
+    def pictures(self) -> int:
+        return sum(shape[0] for shape in self.batches)
+
+
+def age(root: Path) -> None:
+    """Give all files an old time of change, so that an unchanged one is known by it."""
+    for path in root.rglob("*.*"):
+        os.utime(path, (LONG_AGO, LONG_AGO))
+
+
+def test_every_picture_gets_the_vector_that_the_encoder_gives_it(index: Index) -> None:
+    report = index.build(batch_size=5)
+    with index.open() as store:
+        paths = [item.path for item in store.catalog.page(0, 100)]
+        assert paths == sorted(path.relative_to(index.root).as_posix() for path in index.root.rglob("*.*"))
+        expected = index.encoder.encode([index.root / path for path in paths])
+        expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+        np.testing.assert_allclose(store.features, expected, atol=1e-6)
+    assert (report.indexed, report.reused, report.removed, report.skipped) == (12, 0, 0, [])
+
+
+def test_items_hold_what_the_files_hold(index: Index) -> None:
+    index.build()
+    with index.open() as store:
+        item = store.catalog.page(0, 1)[0]
+    file = index.root / item.path
+    assert (item.name, item.format, item.width, item.height) == (file.name, "JPEG", 64, 48)
+    assert (item.sha256, item.size, item.mtime) == (
+        sha256_file(file), file.stat().st_size, file.stat().st_mtime_ns
+    )  # fmt: skip
+
+
+def test_nothing_is_encoded_or_written_again_when_nothing_has_changed(index: Index) -> None:
+    first = index.build()
+    spy = Spy(index.encoder)
+    second = index.build(encoder=spy)
+    assert (spy.pictures, second.indexed, second.reused) == (0, 0, 12)
+    assert second.generation == first.generation
+
+
+def test_only_new_contents_are_encoded_and_files_that_are_gone_are_dropped(index: Index) -> None:
+    index.build()
+    files = sorted(index.root.rglob("*.*"))
+    files[0].unlink()
+    files[1].rename(files[1].with_name("renamed.png"))
+    (index.root / "copy.jpg").write_bytes(files[2].read_bytes())
+    write_picture(files[3], seed=300)
+    write_picture(index.root / "new.png", seed=301)
+    spy = Spy(index.encoder)
+    report = index.build(encoder=spy)
+    assert (spy.pictures, report.indexed, report.reused, report.removed) == (2, 2, 11, 2)
+    with index.open() as store:
+        assert len(store) == 13
+        copy, original = (store.catalog.page(0, 1, query) for query in ("copy.jpg", files[2].name))
+        np.testing.assert_array_equal(store.vector(copy[0].id), store.vector(original[0].id))
+
+
+def test_a_file_of_the_same_size_changed_right_after_the_scan_is_noticed(index: Index) -> None:
+    first, second = (write_picture(index.root / "same.bmp", seed).read_bytes() for seed in (400, 401))
+    file = index.root / "same.bmp"
+    file.write_bytes(first)
+    index.build()
+    before = file.stat()
+    file.write_bytes(second)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert len(first) == len(second)
+    assert index.build().indexed == 1
+
+
+def test_files_known_by_size_and_time_are_not_read_again(index: Index) -> None:
+    age(index.root)
+    index.build()
+    file = index.root / "a" / "000.jpg"
+    file.write_bytes(bytes(file.stat().st_size))
+    os.utime(file, (LONG_AGO, LONG_AGO))
+    assert index.build().reused == 12
+
+
+def test_broken_files_are_listed_with_reasons_and_never_fatal(index: Index) -> None:
+    (index.root / "empty.jpg").touch()
+    (index.root / "notes.TXT").write_text("not a picture")
+    (index.root / "page.jpg").write_text("<html>")
+    whole = (index.root / "a" / "000.jpg").read_bytes()
+    (index.root / "half.jpg").write_bytes(whole[: len(whole) // 2])
+    (index.root / "half again.jpg").write_bytes(whole[: len(whole) // 2])
+    (index.root / "suffix.dat").write_bytes(whole)
+    report = index.build()
+    reasons = {path: reason.split(":")[0] for path, reason in report.skipped}
+    assert reasons == {
+        "empty.jpg": "empty", "half.jpg": "broken", "half again.jpg": "broken",
+        "notes.TXT": "not a picture (.txt)", "page.jpg": "unsupported_format",
+    }  # fmt: skip
+    assert report.count == 13
+
+
+def test_a_folder_without_pictures_never_replaces_an_index(index: Index) -> None:
+    generation = index.build().generation
+    for path in index.root.rglob("*.*"):
+        path.unlink()
+    (index.root / "left.txt").touch()
+    with pytest.raises(StoreError, match=r"No picture in .*left\.txt"):
+        index.build()
+    with index.open() as store:
+        assert (store.generation, len(store)) == (generation, 12)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 0.0])
+def test_a_vector_without_a_direction_is_refused(index: Index, value: float) -> None:
+    def spoil(features: Any, spy: Spy) -> Any:
+        features[0] = value
+        return features
+
+    report = index.build(encoder=Spy(index.encoder, spoil), batch_size=6)
+    assert [file.reason for file in report.skipped] == [
+        "the encoder gave a vector with NaN or infinity, or of only zeros"
+    ] * 2
+    with index.open() as store:
+        np.testing.assert_allclose(np.linalg.norm(store.features, axis=1), 1, atol=1e-6)
+        assert len(store) == 10
+
+
+def test_a_run_that_was_cut_off_is_resumed(index: Index) -> None:
+    class CutOffError(Exception):
+        pass
+
+    def cut(features: Any, spy: Spy) -> Any:
+        if len(spy.batches) == 3:
+            raise CutOffError
+        return features
+
+    with pytest.raises(CutOffError):
+        index.build(encoder=Spy(index.encoder, cut), batch_size=4)
+    spy = Spy(index.encoder)
+    report = index.build(encoder=spy, batch_size=4)
+    assert (spy.pictures, report.indexed, report.reused) == (4, 4, 8)
+
+
+def test_another_model_encodes_everything_anew(index: Index, other_encoder: Encoder) -> None:
+    index.build()
+    report = index.build(encoder=other_encoder)
+    assert (report.indexed, report.removed) == (12, 0)
+    with index.open(expected=other_encoder.fingerprint) as store:
+        expected = other_encoder.encode([store.catalog.file(store.catalog.at(0))])[0]
+        np.testing.assert_allclose(store.features[0], expected / np.linalg.norm(expected), atol=1e-6)
+
+
+def test_another_folder_takes_the_place_of_the_first(index: Index, tmp_path: Path) -> None:
+    index.build()
+    index.root = tmp_path / "others"
+    for seed in range(500, 503):
+        write_picture(index.root / f"{seed}.png", seed)
+    report = index.build()
+    assert (report.indexed, report.removed) == (3, 12)
+
+
+def test_a_second_indexer_is_refused(index: Index) -> None:
+    with exclusive(index.folder), pytest.raises(IndexBusyError, match=f"number {os.getpid()}"):
+        index.build()
+    assert index.build().count == 12
+
+
+def test_a_full_disk_leaves_the_old_generation_and_the_finished_work(
+    index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generation = index.build().generation
+    write_picture(index.root / "new.png", seed=600)
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(StoreError, match="No space left on device"):
+            index.build()
+    with index.open() as store:
+        assert store.generation == generation
+    spy = Spy(index.encoder)
+    assert index.build(encoder=spy).count == 13
+    assert spy.pictures == 0
+
+
+def test_thumbnails_are_made_once_for_each_content_and_mended(index: Index) -> None:
+    for name in ("scan.tif", "copy.tif"):
+        write_picture(index.root / name, seed=700, size=(2000, 1000))
+    index.build()
+    sha256 = sha256_file(index.root / "scan.tif")
+    small = thumbnail_file(index.thumbnails, sha256)
+    large = thumbnail_file(index.thumbnails, sha256, large=True)
+    assert (open_rgb(small).size, open_rgb(large).size) == ((320, 160), (1600, 800))
+    assert len(list(index.thumbnails.rglob("*.*"))) == 14
+    small.write_bytes(b"")
+    large.unlink()
+    assert index.build().indexed == 0
+    assert (open_rgb(small).size, open_rgb(large).size) == ((320, 160), (1600, 800))
+
+
+def test_pictures_of_different_shapes_are_batched_by_shape(index: Index) -> None:
+    shapes = [(3, 28, 28), (3, 28, 42), (3, 42, 28)]
+    spy = Spy(index.encoder)
+    counter = iter(range(100))
+    prepared = index.encoder.prepare
+
+    def prepare(image: Any) -> Any:
+        _, height, width = shapes[next(counter) % 3]
+        return prepared(image)[:, :height, :width]
+
+    spy.prepare = prepare
+    index.build(encoder=spy, workers=1, batch_size=3)
+    assert sorted(spy.batches) == sorted((count, *shape) for shape in shapes for count in (3, 1))
+
+
+def test_progress_ends_with_every_file(index: Index) -> None:
+    seen: list[tuple[int, int]] = []
+    index.build(progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(number, 12) for number in range(1, 13)]
+
+
+def test_what_lies_in_the_pictures_folder_by_our_own_doing_is_not_indexed(index: Index) -> None:
+    index.folder = index.root / "index"
+    index.thumbnails = index.root / "thumbnails"
+    index.build()
+    assert index.build().count == 12
+
+
+def test_attribution_goes_into_the_manifest(index: Index) -> None:
+    (index.root / "ATTRIBUTION.txt").write_text("Pictures: OpenMoji, CC BY-SA 4.0\n")
+    report = index.build()
+    assert report.skipped == []
+    with index.open() as store:
+        assert store.catalog.manifest.attribution == "Pictures: OpenMoji, CC BY-SA 4.0"

@@ -1,0 +1,86 @@
+"""What `status` reports and `prune` removes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from gallery.catalog import Catalog, thumbnail_file
+from gallery.errors import IndexBusyError, IndexMissingError
+from gallery.locks import exclusive
+from gallery.pruning import Pruned, prune
+from gallery.status import status
+from model import Encoder
+from tests.gallery.conftest import Index, without_privileges
+from tests.support.galleries import make_gallery, write_picture
+
+
+def test_files_gone_renamed_changed_and_leading_out_are_listed(index: Index, tmp_path: Path) -> None:
+    index.build()
+    files = sorted(index.root.rglob("*.*"))
+    files[0].unlink()
+    files[1].rename(files[1].with_name("renamed.png"))
+    write_picture(files[2], seed=50)
+    files[3].unlink()
+    files[3].symlink_to(tmp_path)
+    found = status(index.folder, index.encoder.fingerprint)
+    assert dict(found.changed) == {
+        "a/000.jpg": "missing",
+        "a/003.png": "missing",
+        "a/006.jpg": "changed",
+        "a/009.png": "a/009.png leads out of the gallery's folder.",
+    }
+    assert (found.matches, found.damaged, found.manifest.count) == (True, False, 12)
+
+
+def test_a_file_that_may_not_be_read_is_listed(index: Index, public_folder: Path) -> None:
+    index.root = make_gallery(public_folder / "pictures", 3)
+    index.folder = public_folder / "index"
+    index.build()
+    (index.root / "a" / "000.jpg").chmod(0)
+    with without_privileges():
+        found = status(index.folder, index.encoder.fingerprint)
+    assert found.changed == [("a/000.jpg", "cannot be read: Permission denied")]
+
+
+def test_another_model_or_setting_shows(index: Index, other_encoder: Encoder) -> None:
+    index.build()
+    own = index.encoder.fingerprint
+    others = [
+        other_encoder.fingerprint,
+        replace(own, preprocess="center_crop-224"),
+        replace(own, positions="transformers"),
+    ]
+    assert not any(status(index.folder, fingerprint).matches for fingerprint in others)
+
+
+def test_a_missing_index_is_said_so(index: Index) -> None:
+    with pytest.raises(IndexMissingError):
+        status(index.folder, index.encoder.fingerprint)
+
+
+def test_prune_keeps_what_any_index_shows(index: Index, other_encoder: Encoder, tmp_path: Path) -> None:
+    index.build()
+    with Catalog.open(index.folder) as catalog:
+        gone = [catalog.at(row).sha256 for row in (0, 1)]
+    for path in ("a/000.jpg", "a/003.png"):
+        (index.root / path).unlink()
+    for seed in (60, 61):
+        write_picture(index.root / "new.png", seed)
+        index.build()
+    only_here = write_picture(tmp_path / "others" / "only here.png", seed=70)
+    second = Index(only_here.parent, tmp_path / "second", index.thumbnails, other_encoder)
+    second.build()
+    (index.thumbnails / gone[0][:2] / "killed.webp.1-2.part").touch()
+    assert prune([index.folder, second.folder], index.thumbnails) == Pruned(generations=0, thumbnails=3)
+    assert not any(thumbnail_file(index.thumbnails, sha256).exists() for sha256 in gone)
+    assert len(list(index.thumbnails.glob("??/*"))) == 13
+    assert prune([index.folder, second.folder], index.thumbnails) == Pruned(0, 0)
+
+
+def test_prune_waits_for_no_indexer(index: Index) -> None:
+    index.build()
+    with exclusive(index.folder), pytest.raises(IndexBusyError):
+        prune([index.folder], index.thumbnails)
