@@ -5,14 +5,17 @@ from __future__ import annotations
 import sqlalchemy as sa
 from flask import render_template
 
+from app import queue
 from app.accounts.visitor import new_owner
 from app.database import Search
 from app.extensions import db
 from app.gallery import current
 from app.searches.forms import SearchForm
+from app.searches.messages import MESSAGES, QUEUE_AWAY
 from app.searches.service import with_parts
 from app.searches.views import view
 from gallery.catalog import Item
+from model.pictures import MAX_PIXELS
 
 SAMPLES = 8
 RECENT = 4
@@ -26,7 +29,13 @@ def render_home(form: SearchForm) -> str:
     mine = sa.select(Search).where(Search.owned_by(new_owner()))
     recent = db.session.scalars(with_parts(mine.order_by(Search.created.desc()).limit(RECENT)))
     return render_template(
-        "home.html", form=form, samples=_samples(), recent=[view(search) for search in recent]
+        "home.html",
+        form=form,
+        samples=_samples(),
+        recent=[view(search) for search in recent],
+        refusals=MESSAGES,
+        max_pixels=MAX_PIXELS,
+        notice=None if queue.ping() else QUEUE_AWAY,
     )
 
 

@@ -6,7 +6,7 @@ const NAMES = /\.(jpe?g|jfif|png|webp|gif|bmp|tiff?|hei[cf]|avif)$/i; // some sy
 /** The name of what is wrong with a file, or null. */
 export function wrongWithFile(file, maxBytes) {
   if (file.size === 0) return "empty";
-  if (!READABLE.test(file.type) && !NAMES.test(file.name)) return "unsupported";
+  if (!READABLE.test(file.type) && !NAMES.test(file.name)) return "unsupportedFormat";
   if (file.size > maxBytes) return "tooLarge";
   return null;
 }
