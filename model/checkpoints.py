@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from numpy.lib import format as npy
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 
 from model.errors import CheckpointError
-from model.pth import PthFile
+from model.readers.npz import NpzFile
+from model.readers.pth import PthFile
+from model.readers.safetensors import SafetensorsFile
 
 SUFFIXES = (".safetensors", ".npz", ".pth")
 
@@ -40,60 +40,6 @@ class Checkpoint(Protocol):
         """Close the file."""
 
 
-class SafetensorsFile:
-    """The tensors of an open ``.safetensors`` file; see `Checkpoint`."""
-
-    def __init__(self, path: Path) -> None:
-        file: Any = safe_open(path, framework="np")
-        slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-        self.shapes = {name: tuple(tensor.get_shape()) for name, tensor in slices.items()}
-        self.metadata: dict[str, str] = dict(file.metadata() or {})
-        self._file = file
-        for name, tensor in slices.items():
-            if tensor.get_dtype() not in ("F16", "F32", "F64"):
-                raise CheckpointError(
-                    f"{name} is {tensor.get_dtype()}; float16, float32 and float64 can be read."
-                )
-
-    def read(self, name: str) -> NDArray[Any]:
-        """Read one tensor in its stored type."""
-        tensor: NDArray[Any] = self._file.get_tensor(name)
-        return tensor
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.__exit__(None, None, None)
-
-
-class NpzFile:
-    """The arrays of an open ``.npz`` file; see `Checkpoint`. Pickled arrays are refused."""
-
-    def __init__(self, path: Path) -> None:
-        self._zip = zipfile.ZipFile(path)
-        entries = [name for name in self._zip.namelist() if name.endswith(".npy")]
-        self.shapes = {name.removesuffix(".npy"): self._read_shape(name) for name in entries}
-        self.metadata: dict[str, str] = {}
-
-    def read(self, name: str) -> NDArray[Any]:
-        """Read one array in its stored type."""
-        with self._zip.open(f"{name}.npy") as file:
-            array: NDArray[Any] = npy.read_array(file, allow_pickle=False)
-        return array
-
-    def close(self) -> None:
-        """Close the file."""
-        self._zip.close()
-
-    def _read_shape(self, entry: str) -> tuple[int, ...]:
-        with self._zip.open(entry) as file:
-            version = npy.read_magic(file)
-            read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-            shape, _, dtype = read_header(file)
-        if dtype.kind != "f":
-            raise CheckpointError(f"{entry} holds {dtype}, not floating-point numbers.")
-        return tuple(shape)
-
-
 _READERS: dict[str, type[SafetensorsFile] | type[NpzFile] | type[PthFile]] = {
     ".safetensors": SafetensorsFile,
     ".npz": NpzFile,
@@ -111,7 +57,7 @@ def reading(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (SafetensorError, zipfile.BadZipFile, ValueError, EOFError, OSError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, ValueError, EOFError, OSError, NotImplementedError) as error:
         raise CheckpointError(f"{path}: the file is damaged or of another format: {error}") from error
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error

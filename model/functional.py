@@ -47,14 +47,15 @@ def gelu(x: Array, scratch: Array) -> None:
     .. [1] Hendrycks and Gimpel, "Gaussian Error Linear Units (GELUs)", arXiv:1606.08415.
     """
     square, logit = (part[: x.size].reshape(x.shape) for part in scratch)
-    np.square(x, out=square)
-    np.multiply(square, _GELU_LOGIT[0], out=logit)
-    for coefficient in _GELU_LOGIT[1:-1]:
-        np.add(logit, coefficient, out=logit)
-        np.multiply(logit, square, out=logit)
-    np.add(logit, _GELU_LOGIT[-1], out=logit)
-    np.multiply(logit, x, out=logit)
-    _divide_by_one_plus_exp(x, logit)
+    with _saturating():
+        np.square(x, out=square)
+        np.multiply(square, _GELU_LOGIT[0], out=logit)
+        for coefficient in _GELU_LOGIT[1:-1]:
+            np.add(logit, coefficient, out=logit)
+            np.multiply(logit, square, out=logit)
+        np.add(logit, _GELU_LOGIT[-1], out=logit)
+        np.multiply(logit, x, out=logit)
+        _divide_by_one_plus_exp(x, logit)
 
 
 def swiglu(gate: Array, up: Array, scratch: Array) -> None:
@@ -73,7 +74,8 @@ def swiglu(gate: Array, up: Array, scratch: Array) -> None:
     """
     negative = scratch[0, : gate.size].reshape(gate.shape)
     np.negative(gate, out=negative)
-    _divide_by_one_plus_exp(gate, negative)
+    with _saturating():
+        _divide_by_one_plus_exp(gate, negative)
     np.multiply(gate, up, out=gate)
 
 
@@ -118,9 +120,12 @@ def softmax_numerator(scores: Array) -> Array:
     return denominator
 
 
+def _saturating() -> np.errstate:
+    """Let what is too large become infinite: the logistic function is then 0 or 1, as it should be."""
+    return np.errstate(over="ignore")
+
+
 def _divide_by_one_plus_exp(x: Array, exponent: Array) -> None:
-    # An overflow to infinity is the right answer here: x / inf is the zero that it tends to.
-    with np.errstate(over="ignore"):
-        np.exp(exponent, out=exponent)
+    np.exp(exponent, out=exponent)
     np.add(exponent, np.float32(1), out=exponent)
     np.divide(x, exponent, out=x)

@@ -13,7 +13,11 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from model.config import ViTConfig
-from model.layouts import HUB, Layout
+from model.fold import fold
+from model.layouts import HUB, OFFICIAL, Layout
+from model.positions import PositionMode
+from model.vit import VisionTransformer
+from model.weights import Weights
 from tests.support.pth import write_pth
 
 Tensors = dict[str, NDArray[Any]]
@@ -99,3 +103,31 @@ def write_tiny_checkpoint(path: Path, *, seed: int = 0, **changes: Any) -> Path:
     """
     fields = {"width": 64, "depth": 2, "heads": 1, "hidden": 256, "mlp": "gelu", "patch": PATCH, "grid": 5}
     return write_checkpoint(path, ViTConfig(**(fields | changes)), seed=seed)
+
+
+class MemoryCheckpoint:
+    """A checkpoint that lies in no file: what `model.weights.Weights` reads from."""
+
+    def __init__(self, tensors: Tensors) -> None:
+        self.tensors = tensors
+        self.shapes = {name: tensor.shape for name, tensor in tensors.items()}
+        self.metadata: dict[str, str] = {}
+
+    def read(self, name: str) -> NDArray[Any]:
+        return self.tensors[name]
+
+    def close(self) -> None:
+        self.tensors = {}
+
+
+def build_vit(
+    config: ViTConfig, tensors: Tensors, positions: PositionMode = "official", threads: int | None = None
+) -> VisionTransformer:
+    """The network with these official tensors, without the way over a file."""
+    weights = Weights(config, OFFICIAL, {}, Path("memory"), MemoryCheckpoint(tensors))
+    return VisionTransformer(config, fold(weights), positions, threads)
+
+
+def random_pixels(*shape: int, seed: int = 1) -> NDArray[np.float32]:
+    """Numbers as large as those of normalised pictures."""
+    return np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)

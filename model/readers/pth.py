@@ -1,4 +1,4 @@
-"""Reading PyTorch's ``.pth`` without PyTorch: a zip of raw storages, and a table that makes tensors of them."""
+"""Reading PyTorch's ``.pth`` without PyTorch: a zip of raw storages and a table of the tensors in them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.errors import CheckpointError
-from model.statedict import Storage, read_state_dict
+from model.readers.statedict import Storage, read_state_dict
 
 MAX_PICKLE_BYTES = 16 << 20  # dinov2-giant's has 0.1 MB
 MAX_STORAGE_BYTES = 1 << 36

@@ -1,0 +1,1 @@
+"""One reader for each file format; `model.checkpoints` chooses among them."""

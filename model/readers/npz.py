@@ -1,0 +1,59 @@
+"""Reading ``.npz``: a zip of NumPy arrays, whose headers say their shapes."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from model.errors import CheckpointError
+
+
+class NpzFile:
+    """The arrays of an open ``.npz`` file.
+
+    Parameters
+    ----------
+    path : Path
+
+    Attributes
+    ----------
+    shapes : dict of str to tuple of int
+        Every array's shape.
+    metadata : dict of str to str
+        Always empty: the format has none.
+
+    Raises
+    ------
+    CheckpointError
+        An array's header is damaged, or it does not hold floating-point numbers; so pickled arrays are
+        refused.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._zip = zipfile.ZipFile(path)
+        entries = [name for name in self._zip.namelist() if name.endswith(".npy")]
+        self.shapes = {name.removesuffix(".npy"): self._read_shape(name) for name in entries}
+        self.metadata: dict[str, str] = {}
+
+    def read(self, name: str) -> NDArray[Any]:
+        """Read one array in its stored type."""
+        with self._zip.open(f"{name}.npy") as file:
+            array: NDArray[Any] = npy.read_array(file, allow_pickle=False)
+        return array
+
+    def close(self) -> None:
+        """Close the file."""
+        self._zip.close()
+
+    def _read_shape(self, entry: str) -> tuple[int, ...]:
+        with self._zip.open(entry) as file:
+            version = npy.read_magic(file)
+            read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+            shape, _, dtype = read_header(file)
+        if dtype.kind != "f":
+            raise CheckpointError(f"{entry} holds {dtype}, not floating-point numbers.")
+        return tuple(shape)

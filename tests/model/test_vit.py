@@ -1,0 +1,112 @@
+"""The fast network against the plain formulas."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.support import reference
+from tests.support.checkpoints import KINDS, build_vit, random_pixels, random_tensors
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+SHAPES = [(1, 3, 70, 70), (3, 3, 84, 42), (5, 3, 28, 98)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("positions", ["official", "transformers"])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_all_tokens_agree_with_the_plain_formulas(kind, positions, shape):
+    config, tensors, pixels = KINDS[kind], random_tensors(KINDS[kind]), random_pixels(*shape)
+
+    tokens = build_vit(config, tensors, positions).forward(pixels, patches=True)
+
+    assert tokens.dtype == np.float32
+    np.testing.assert_allclose(
+        tokens, reference.forward(config, tensors, pixels, positions), rtol=0, atol=2e-5
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("count", [1, 2, 9])
+def test_the_cls_token_alone_is_the_same_as_among_all(kind, count):
+    vit = build_vit(KINDS[kind], random_tensors(KINDS[kind]))
+    pixels = random_pixels(count, 3, 56, 70)
+
+    alone, among = vit.forward(pixels), vit.forward(pixels, patches=True)
+
+    assert alone.shape == (count, 1, KINDS[kind].width)
+    np.testing.assert_allclose(alone, among[:, :1], rtol=0, atol=5e-6)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 8])
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_any_number_of_threads_gives_the_same_features(threads, count):
+    config = KINDS["many-heads"]
+    tensors, pixels = random_tensors(config), random_pixels(count, 3, 42, 56)
+
+    tokens = build_vit(config, tensors, threads=threads).forward(pixels, patches=True)
+
+    np.testing.assert_allclose(
+        tokens, reference.forward(config, tensors, pixels, "official"), rtol=0, atol=2e-5
+    )
+
+
+def test_a_picture_is_encoded_alike_alone_and_in_a_batch():
+    vit = build_vit(KINDS["plain"], random_tensors(KINDS["plain"]))
+    pixels = random_pixels(6, 3, 70, 70)
+
+    batch = vit.forward(pixels)
+
+    for index in range(6):
+        np.testing.assert_allclose(vit.forward(pixels[index : index + 1])[0], batch[index], rtol=0, atol=5e-6)
+
+
+def test_buffers_of_a_larger_picture_do_not_show_in_a_smaller_one():
+    tensors = random_tensors(KINDS["registers"])
+    used, fresh = build_vit(KINDS["registers"], tensors), build_vit(KINDS["registers"], tensors)
+    small = random_pixels(1, 3, 28, 28)
+    used.forward(random_pixels(4, 3, 140, 140), patches=True)
+
+    np.testing.assert_array_equal(used.forward(small), fresh.forward(small))
+
+
+def test_results_stay_when_the_next_picture_is_encoded():
+    vit = build_vit(KINDS["plain"], random_tensors(KINDS["plain"]))
+    first = vit.forward(random_pixels(1, 3, 70, 70), patches=True)
+    kept = first.copy()
+
+    vit.forward(random_pixels(1, 3, 70, 70, seed=2), patches=True)
+
+    np.testing.assert_array_equal(first, kept)
+
+
+def test_large_activations_neither_overflow_nor_warn():
+    config, tensors = KINDS["plain"], random_tensors(KINDS["plain"])
+    tensors["blocks.0.mlp.fc1.bias"][:] = np.linspace(-1e4, 1e4, config.hidden, dtype=np.float32)
+    tensors["blocks.1.attn.qkv.weight"] *= 30
+
+    features = build_vit(config, tensors).forward(random_pixels(1, 3, 70, 70))
+
+    assert np.isfinite(features).all()
+
+
+@pytest.mark.parametrize(
+    ("pixels", "complaint"),
+    [
+        (np.zeros((1, 3, 70, 71), np.float32), "multiples of 14, found 70 x 71"),
+        (np.zeros((1, 3, 0, 70), np.float32), "multiples of 14"),
+        (np.zeros((3, 70, 70), np.float32), "found float32 of shape"),
+        (np.zeros((1, 4, 70, 70), np.float32), "found float32 of shape"),
+        (np.zeros((1, 3, 70, 70)), "found float64"),
+    ],
+)
+def test_an_array_of_another_shape_or_type_is_refused(pixels, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        build_vit(KINDS["plain"], random_tensors(KINDS["plain"])).forward(pixels)
+
+
+def test_an_empty_batch_gives_no_features():
+    vit = build_vit(KINDS["plain"], random_tensors(KINDS["plain"]))
+
+    assert vit.forward(random_pixels(0, 3, 70, 70)).shape == (0, 1, 64)
