@@ -29,8 +29,8 @@ class OfficialCheckpoint:
     size : int or None
         Bytes of the ``.pth`` file, where known exactly.
     revision : str
-        Commit of ``facebook/<name>`` on the Hugging Face hub whose ``model.safetensors`` holds the same tensors;
-        empty where none is known.
+        Commit of ``facebook/<name>`` on the Hugging Face hub, whose ``model.safetensors`` has the same
+        tensors; empty where none is known.
     """
 
     name: str
