@@ -19,10 +19,8 @@ PATIENCE = 30_000  # milliseconds that a search may take
 
 
 def main() -> None:
-    """Search once with the picture, and photograph the pages in both themes, both languages and on a phone."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    """Search with the picture, and photograph the pages in both themes, both languages and on a phone."""
+    parser = argparse.ArgumentParser(description="Take the pictures of the README from a running Vitrine.")
     parser.add_argument("address")
     parser.add_argument("picture", type=Path)
     parser.add_argument("folder", type=Path)
