@@ -89,6 +89,8 @@ class SearchQueue(Queue):
                 return super().dequeue_any(queues, timeout, connection, *args, **kwargs)
             except (DequeueTimeout, RedisConnectionError, RedisTimeoutError):
                 raise
+            except UnicodeDecodeError:
+                log.warning("job refused", extra={"reason": "an id that is no text"})
             except Exception as error:  # whatever RQ's parsing raises on what someone wrote there
                 job_id = getattr(error, "job_id", None)
                 if job_id is None:

@@ -14,7 +14,6 @@ import socket
 import threading
 import time
 
-import sqlalchemy as sa
 from flask import Flask
 from redis.exceptions import RedisError
 
@@ -45,12 +44,12 @@ class Reconciler:
         self._swept = float("-inf")
 
     def run(self, stop: threading.Event) -> None:
-        """Reconcile every `INTERVAL` seconds; a database that is away is waited for."""
+        """Reconcile every `INTERVAL` seconds, whatever went wrong the last time."""
         while not stop.is_set():
             try:
                 self.reconcile()
-            except (sa.exc.SQLAlchemyError, OSError) as error:
-                log.warning("could not reconcile", extra={"error": type(error).__name__})
+            except Exception:
+                log.exception("could not reconcile")
             stop.wait(INTERVAL)
         with self._app.app_context():
             leases.release(RECONCILER, self._holder)

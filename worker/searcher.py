@@ -24,6 +24,7 @@ from rq.executions import Execution
 from rq.intermediate_queue import IntermediateQueue
 from rq.job import Job
 from rq.queue import Queue
+from rq.registry import StartedJobRegistry
 from rq.serializers import JSONSerializer
 from rq.utils import now
 from rq.worker_registration import clean_worker_registry
@@ -144,16 +145,21 @@ class SearchWorker(Worker):
         except RedisError as error:
             log.warning("redis is not available", extra={"error": type(error).__name__})
 
+    def handle_job_success(
+        self, job: Job, queue: Queue, started_job_registry: StartedJobRegistry, execution: Execution
+    ) -> None:
+        """Keep nothing of a job in Redis: the row knows."""
+        self._forget(job, queue, execution)
+
     def handle_job_failure(
         self, job: Job, queue: Queue, *_: Any, execution: Execution | None = None, **__: Any
     ) -> None:
-        """Keep nothing of a failed job in Redis: the row knows."""
-        taken = IntermediateQueue(queue.key, self.connection)
-        with self.connection.pipeline() as pipeline:
-            self.cleanup_execution(job, pipeline=pipeline, execution=execution)
-            pipeline.delete(job.key)
-            pipeline.lrem(taken.key, 0, job.id)
-            pipeline.execute()
+        """Keep nothing of a job in Redis, whatever became of it."""
+        self._forget(job, queue, execution)
+
+    def handle_exception(self, job: Job, *exc_info: Any) -> None:
+        """Log what RQ or the database did, without the messages that RQ would write out."""
+        log.error("job failed", extra={"search": job.id}, exc_info=exc_info)
 
     def request_force_stop(self, signum: int, frame: FrameType | None) -> None:
         """At the second signal: end at once, and the search goes back to the queue."""
@@ -187,6 +193,14 @@ class SearchWorker(Worker):
                     lifecycle.retry_later(attempt)
         except sa.exc.SQLAlchemyError as error:  # the lease lapses, and the reconciler does the same
             log.warning("search was not given back", extra={"error": type(error).__name__})
+
+    def _forget(self, job: Job, queue: Queue, execution: Execution | None) -> None:
+        taken = IntermediateQueue(queue.key, self.connection)
+        with self.connection.pipeline() as pipeline:
+            self.cleanup_execution(job, pipeline=pipeline, execution=execution)
+            pipeline.delete(job.key, job.execution_registry.key)
+            pipeline.lrem(taken.key, 0, job.id)
+            pipeline.execute()
 
     def _clear_books(self) -> None:
         """Forget jobs whose heartbeat stopped and workers that went; RQ's own way would parse each job."""

@@ -113,7 +113,7 @@ class Supervisor:
                 status = role.process.exitcode
                 role.died(time.monotonic())
                 if not self._obeyed:
-                    log.warning("process ended", extra={"process": role.name, "status": status})
+                    log.warning("process ended", extra={"role": role.name, "status": status})
 
     def _start_missing(self) -> None:
         now = time.monotonic()
@@ -171,7 +171,7 @@ def _search(runtime: Runtime) -> None:
     """Be a searcher until told to stop or until Redis goes away."""
     use(runtime)
     try:
-        SearchWorker(runtime).work()
+        SearchWorker(runtime).work(logging_level="WARNING")
     except RedisError as error:
         log.warning("redis is not available", extra={"error": type(error).__name__})
         sys.exit(75)

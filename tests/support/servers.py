@@ -7,13 +7,18 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import redis
 
 from scripts.redis_server import RedisServer
+from tests.support.waiting import eventually
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class RedisUnderTest(RedisServer):
@@ -71,3 +76,76 @@ def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
+
+
+class Process:
+    """A program of ours in a session of its own, its output in a file."""
+
+    def __init__(self, command: Sequence[str], environ: Mapping[str, str], log: Path) -> None:
+        self.log = log
+        with log.open("wb") as output:
+            self.popen = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env={**os.environ, "PYTHONWARNINGS": "error", **environ},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def alive(self) -> bool:
+        """Whether the program itself runs."""
+        return self.popen.poll() is None
+
+    def output(self) -> str:
+        """What it has written so far."""
+        return self.log.read_text(errors="replace")
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the program itself, not to its children."""
+        self.popen.send_signal(number)
+
+    def wait(self, seconds: float = 20.0) -> int:
+        """Wait for its end; return the exit status."""
+        return self.popen.wait(seconds)
+
+    def family(self) -> set[int]:
+        """Process ids of the program and of all that it has started, orphans too."""
+        return {pid for pid, session in _sessions() if session == self.popen.pid}
+
+    def end(self) -> None:
+        """SIGTERM, and SIGKILL for whatever then is left."""
+        if self.alive():
+            self.signal(signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.wait(10.0)
+        for pid in self.family():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.popen.wait()
+
+
+@contextlib.contextmanager
+def process(
+    *command: str, environ: Mapping[str, str], log: Path, ready: Callable[[], object] = lambda: True
+) -> Iterator[Process]:
+    """Run ``python *command`` until the block ends; enter the block when `ready` answers true."""
+    running = Process([sys.executable, *command], environ, log)
+    try:
+        try:
+            eventually(lambda: ready() or not running.alive(), 60.0)
+        except AssertionError:
+            raise AssertionError(f"not ready:\n{running.output()}") from None
+        yield running
+    finally:
+        running.end()
+
+
+def _sessions() -> Iterator[tuple[int, int]]:
+    """Process id and session of every process that is no zombie (Linux)."""
+    for directory in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # ended meanwhile
+            state, _, _, session = (directory / "stat").read_text().rpartition(")")[2].split()[:4]
+            if state != "Z":
+                yield int(directory.name), int(session)

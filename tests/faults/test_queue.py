@@ -1,0 +1,249 @@
+"""Queue and worker: each test is named for its row in docs/reliability.md. Real processes, a real Redis."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import uuid
+from pathlib import Path
+
+import pytest
+from rq import Queue
+from rq.job import Job
+from rq.registry import StartedJobRegistry
+from rq.serializers import JSONSerializer
+
+from app.database import Search, Upload
+from app.extensions import db
+from app.queue import JOB, QUEUE_NAME
+from app.searches import lifecycle
+from app.uploads import storage
+from tests.support.installation import PICTURES, Gate, Installation, picture
+from tests.support.waiting import eventually
+
+GATED = ("-m", "tests.support.gated_worker")
+
+
+def parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def alive(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
+
+
+def test_row_01_a_killed_job_is_retried_and_then_fails_honestly(
+    installation: Installation, gate: Gate
+) -> None:
+    search_id = installation.submit()
+    with installation.worker(*GATED, **gate.environ):
+        killed: set[int] = set()
+        for _ in range(3):
+            child = gate.arrival(killed)
+            os.kill(child, signal.SIGKILL)
+            killed.add(child)
+        row = installation.ended(search_id)
+        gate.open()
+        assert installation.ended(installation.submit()).status == "done"
+    assert (row.status, row.error_code, row.attempt) == ("failed", "worker_lost", 3)
+
+
+def test_row_02_a_child_that_outlives_its_worker_writes_nothing_twice(
+    installation: Installation, gate: Gate
+) -> None:
+    search_id = installation.submit(picture(7))
+    with installation.worker(*GATED, **gate.environ) as worker:
+        orphan = gate.arrival()
+        os.kill(parent_of(orphan), signal.SIGKILL)
+        gate.arrival({orphan})
+        assert alive(orphan)
+        gate.open()
+        row = installation.ended(search_id)
+        eventually(lambda: not alive(orphan))
+    assert (row.status, row.attempt) == ("done", 2)
+    assert worker.output().count('"done": true') == 1
+    assert len(installation.results(search_id)) == 10
+
+
+def test_row_03_a_search_whose_worker_and_child_die_runs_again_within_15_seconds(
+    installation: Installation, gate: Gate
+) -> None:
+    search_id = installation.submit(picture(7))
+    with installation.worker(*GATED, **gate.environ):
+        child = gate.arrival()
+        os.kill(parent_of(child), signal.SIGKILL)
+        os.kill(child, signal.SIGKILL)
+        gate.open()
+        row = installation.ended(search_id, 15.0)
+    assert (row.status, row.attempt) == ("done", 2)
+
+
+def test_row_04_a_search_lost_between_queue_and_worker_is_enqueued_again(installation: Installation) -> None:
+    search_id = installation.submit()
+    with installation.redis.client() as client:
+        queue = Queue(QUEUE_NAME, connection=client)
+        client.lmove(queue.key, queue.intermediate_queue_key)
+        with installation.worker():
+            assert installation.ended(search_id).status == "done"
+            eventually(lambda: client.llen(queue.intermediate_queue_key) == 0)
+
+
+def test_row_05_what_has_ended_never_changes(installation: Installation) -> None:
+    search_id = installation.submit()
+    with installation.worker():
+        assert installation.ended(search_id).status == "done"
+    with installation.redis.client() as client, installation.app.app_context():
+        abandoned = Job.create(
+            JOB, (str(search_id),), id=str(search_id), connection=client, serializer=JSONSerializer
+        )
+        abandoned.origin = QUEUE_NAME
+        abandoned.set_status("started")
+        abandoned.save()
+        client.zadd(f"rq:wip:{QUEUE_NAME}", {f"{search_id}:late": 1})
+        StartedJobRegistry(QUEUE_NAME, connection=client, serializer=JSONSerializer).cleanup()
+        late = lifecycle.Attempt(search_id, 1, 10.0)
+        assert not lifecycle.fail(late, "worker_lost")
+        assert not lifecycle.retry_later(late)
+        assert not lifecycle.renew(late)
+        assert search_id not in lifecycle.reconcile(set()).enqueue
+    row = installation.row(search_id)
+    assert row is not None
+    assert (row.status, row.error_code) == ("done", None)
+
+
+def test_row_08_redis_killed_in_mid_job_costs_no_result(installation: Installation, gate: Gate) -> None:
+    search_id = installation.submit()
+    with installation.worker(*GATED, **gate.environ) as worker:
+        gate.arrival()
+        installation.redis.kill()
+        gate.open()
+        assert installation.ended(search_id).status == "done"
+        installation.redis.restart()
+        assert installation.ended(installation.submit()).status == "done"
+        assert worker.alive()
+
+
+def test_row_09_a_queue_that_comes_back_empty_is_rebuilt(installation: Installation, gate: Gate) -> None:
+    searches = [installation.submit(picture(number)) for number in range(4)]
+    with installation.worker(*GATED, **gate.environ):
+        gate.arrival()
+        installation.redis.restart(empty=True)
+        gate.open()
+        rows = [installation.ended(search_id) for search_id in searches]
+    assert [(row.status, row.attempt) for row in rows] == [("done", 1)] * 4
+
+
+@pytest.mark.parametrize("redis_options", [("--maxmemory", "50mb", "--maxmemory-policy", "allkeys-lru")])
+def test_row_10_a_redis_that_may_evict_is_refused(installation: Installation) -> None:
+    with installation.worker() as worker:
+        assert worker.wait() == 1
+    assert "redis-cli CONFIG SET maxmemory-policy noeviction" in worker.output()
+
+
+@pytest.mark.parametrize("redis_options", [("--maxmemory", "3mb")])
+def test_row_11_a_full_redis_delays_a_search_and_loses_none(installation: Installation) -> None:
+    with installation.redis.client() as client, installation.worker() as worker:
+        client.config_set("maxmemory", 1)
+        search_id = installation.submit(enqueue=False)
+        eventually(lambda: "redis is not available" in worker.output())
+        client.config_set("maxmemory", 0)
+        assert installation.ended(search_id).status == "done"
+
+
+def test_row_12_garbage_in_a_job_is_put_aside_and_the_worker_lives(installation: Installation) -> None:
+    searches = [installation.submit(picture(number)) for number in range(4)]
+    keys = [Job.key_for(str(search_id)) for search_id in searches]
+    with installation.redis.client() as client:
+        client.hset(keys[0], "created_at", "the day before yesterday")
+        client.hset(keys[1], "data", b"\xff\xfe no json")
+        client.hset(keys[2], "timeout", "soon")
+        client.delete(keys[3])
+        client.set(keys[3], "not a hash")
+        client.rpush(f"rq:queue:{QUEUE_NAME}", b"\xff\xfe no id", "no uuid")
+        with installation.worker():
+            before = installation.searchers()
+            assert [installation.ended(search_id).status for search_id in searches] == ["done"] * 4
+            assert installation.searchers() == before
+        assert {
+            key.decode().removeprefix("vitrine:quarantine:") for key in client.keys("vitrine:quarantine:*")
+        } == {str(search_id) for search_id in searches}
+
+
+def test_row_13_only_the_projects_own_job_runs(installation: Installation, tmp_path: Path) -> None:
+    marker = tmp_path / "run"
+    command = f"touch {marker}"
+    own = str(uuid.uuid4())
+    with installation.redis.client() as client:
+        hostile = Queue(QUEUE_NAME, connection=client, serializer=JSONSerializer)
+        hostile.enqueue_call("os.system", (command,), job_id=str(uuid.uuid4()))
+        hostile.enqueue_call("os.system", (own,), job_id=own)
+        hostile.enqueue_call(JOB, (command,), job_id=str(uuid.uuid4()))
+        hostile.enqueue_call(JOB, kwargs={"search_id": "x"}, job_id=str(uuid.uuid4()))
+        late = hostile.enqueue_call(JOB, (own,), job_id=own)
+        client.hset(late.key, "failure_callback_name", "os.system")
+        Queue(QUEUE_NAME, connection=client).enqueue_call(os.system, (command,), job_id=str(uuid.uuid4()))
+        Queue(QUEUE_NAME, connection=client).enqueue_call(pickle.loads, (b"",), job_id=str(uuid.uuid4()))
+        with installation.worker():
+            before = installation.searchers()
+            assert installation.ended(installation.submit()).status == "done"
+            assert installation.searchers() == before
+        assert len(client.keys("vitrine:quarantine:*")) == 6
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize("hang", ["swallow", "c"])
+def test_row_14_a_search_that_overruns_is_stopped_and_says_so(
+    installation: Installation, gate: Gate, hang: str
+) -> None:
+    search_id = installation.submit()
+    with installation.worker(*GATED, **gate.environ, HANG=hang, JOB_TIMEOUT="1"):
+        child = gate.arrival()
+        row = installation.ended(search_id)
+        eventually(lambda: not alive(child))
+    assert (row.status, row.error_code, row.attempt) == ("failed", "timeout", 1)
+
+
+def test_row_17_sigterm_lets_the_search_finish_and_leaves_nothing_behind(
+    installation: Installation, gate: Gate
+) -> None:
+    search_id, waiting = installation.submit(), installation.submit()
+    with installation.worker(*GATED, **gate.environ) as worker:
+        gate.arrival()
+        worker.signal(signal.SIGTERM)
+        eventually(lambda: len(worker.family()) == 3)  # the reconciler has gone
+        gate.open()
+        assert worker.wait() == 0
+        assert worker.family() == set()
+    row, next_row = installation.row(search_id), installation.row(waiting)
+    assert row is not None
+    assert (row.status, row.attempt) == ("done", 1)
+    assert next_row is not None
+    assert next_row.status == "queued"
+
+
+def test_row_18_a_search_deleted_in_mid_job_ends_cleanly(installation: Installation, gate: Gate) -> None:
+    search_id = installation.submit()
+    with installation.worker(*GATED, **gate.environ) as worker:
+        child = gate.arrival()
+        with installation.app.app_context():
+            search = db.session.get_one(Search, search_id)
+            files = db.session.get_one(Upload, search.upload_id).files
+            db.session.delete(search)
+            db.session.commit()
+            storage.remove(files)
+        gate.open()
+        eventually(lambda: not alive(child))
+        assert installation.ended(installation.submit()).status == "done"
+    assert "trace" not in worker.output()
+    assert len(list(installation.settings.uploads_dir.iterdir())) == 1  # the other search's preview
+
+
+def test_row_19_sixty_forks_do_not_freeze(installation: Installation) -> None:
+    searches = [installation.submit(picture(number % PICTURES)) for number in range(60)]
+    with installation.worker(workers=2):
+        rows = [installation.ended(search_id, 60.0) for search_id in searches]
+    assert {row.status for row in rows} == {"done"}
+    assert [installation.results(search_id)[0] for search_id in searches[:PICTURES]] == [
+        f"{number:02}.png" for number in range(PICTURES)
+    ]

@@ -1,0 +1,63 @@
+"""The worker with an encoder that waits, so that a test can strike in the middle of a search.
+
+``python -m tests.support.gated_worker``: in the folder ``GATE`` the encoder leaves a file ``encoding-<pid>``,
+and goes on when the file ``open`` is there. ``HANG`` makes it misbehave in a way of its own instead.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from worker import runtime
+from worker.__main__ import main
+
+GATE = Path(os.environ["GATE"])
+
+
+class GatedEncoder:
+    def __init__(self, encoder: Any) -> None:
+        self._encoder = encoder
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._encoder, name)
+
+    def encode(self, images: Any) -> Any:
+        (GATE / f"encoding-{os.getpid()}").touch()
+        HANGS[os.environ.get("HANG", "gate")]()
+        return self._encoder.encode(images)
+
+
+def wait_at_gate() -> None:
+    while not (GATE / "open").exists():
+        time.sleep(0.01)
+
+
+def swallow() -> None:
+    while True:
+        with contextlib.suppress(Exception):  # as careless code does
+            wait_at_gate()
+
+
+def hang_in_c() -> None:
+    hashlib.pbkdf2_hmac("sha256", b"", b"", (1 << 31) - 1)
+
+
+def eat_memory() -> None:
+    np.ones(1 << 33, np.uint8)
+
+
+HANGS = {"gate": wait_at_gate, "swallow": swallow, "c": hang_in_c, "memory": eat_memory}
+
+
+if __name__ == "__main__":
+    load_encoder = runtime.load_encoder
+    runtime.load_encoder = lambda *args, **options: GatedEncoder(load_encoder(*args, **options))
+    sys.exit(main())

@@ -1,0 +1,1 @@
+from tests.support.installation import gate, installation, redis, redis_options, template  # noqa: F401
