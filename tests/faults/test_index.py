@@ -1,0 +1,162 @@
+"""Kills, outages and starvation of indexers, with real processes (rows 20 to 23 of what can go wrong)."""
+
+from __future__ import annotations
+
+import json
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gallery import Store, build
+from tests.support.checkpoints import write_tiny_checkpoint
+from tests.support.galleries import make_gallery, tiny_encoder, write_picture
+
+PROJECT = Path(__file__).resolve().parents[2]
+PROGRAM = [sys.executable, "-m", "tests.support.index_process"]
+KILLS = 12
+SWAPS = 100
+
+
+@dataclass
+class Place:
+    directory: Path
+    root: Path
+    weights: Path
+
+    @property
+    def index(self) -> Path:
+        return self.directory / "index"
+
+    def indexer(self, *prefix: str, **options: Any) -> subprocess.Popen[str]:
+        command = [*prefix, *PROGRAM, "index", self.weights, self.root, self.directory]
+        return start(command, **options)
+
+    def run(self, **options: Any) -> tuple[int, list[str], str]:
+        with self.indexer(**options) as running:
+            out, err = running.communicate(timeout=60)
+        return running.returncode, out.split(), err
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    root = make_gallery(tmp_path / "pictures", 48)
+    return Place(tmp_path, root, write_tiny_checkpoint(tmp_path / "tiny-0.safetensors"))
+
+
+def start(command: list[Any], **options: Any) -> subprocess.Popen[str]:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(command, cwd=PROJECT, text=True, **(pipes | options))
+
+
+def test_a_killed_indexer_leaves_the_old_generation_and_the_next_run_goes_on(place: Place) -> None:
+    encoder = tiny_encoder(place.directory)
+    first = build(place.root, place.index, encoder, thumbnails_dir=place.directory / "thumbnails")
+    make_gallery(place.root / "more", 48, seed=1000)
+    rng = random.Random(23)
+    for _ in range(KILLS):
+        with place.indexer() as running:
+            for _ in range(rng.randrange(48, 97)):
+                assert running.stdout is not None
+                running.stdout.readline()
+            time.sleep(rng.random() * 0.02)
+            running.kill()
+        with Store.open(place.index) as store:
+            assert len(store) in (48, 96)
+            assert (store.generation == first.generation) == (len(store) == 48)
+    last = build(place.root, place.index, encoder, thumbnails_dir=place.directory / "thumbnails")
+    assert last.indexed <= 8  # of 48 new ones: what the kills cost is less than a few batches
+    whole = build(place.root, place.directory / "whole", encoder, thumbnails_dir=place.directory / "t")
+    assert (last.count, whole.count) == (96, 96)
+    with Store.open(place.index) as resumed, Store.open(place.directory / "whole") as uncut:
+        assert resumed.catalog.page(0, 96) == uncut.catalog.page(0, 96)
+        np.testing.assert_allclose(resumed.features, uncut.features, atol=1e-6)
+
+
+def test_of_two_indexers_the_second_says_so_and_fails(place: Place) -> None:
+    with place.indexer() as first:
+        assert first.stdout is not None
+        first.stdout.readline()
+        first.send_signal(signal.SIGSTOP)
+        code, done, error = place.run()
+        first.send_signal(signal.SIGCONT)
+        first.communicate(timeout=60)
+    assert (code, done, first.returncode) == (1, [], 0)
+    assert f"Another process (number {first.pid})" in error
+    with Store.open(place.index) as store:
+        assert len(store) == 48
+
+
+def test_a_search_keeps_its_generation_over_a_hundred_swaps(place: Place) -> None:
+    encoder = tiny_encoder(place.directory)
+    options = {"thumbnails_dir": place.directory / "thumbnails", "workers": 1}
+    build(place.root, place.index, encoder, **options)
+    command = [*PROGRAM, "search", place.directory]
+    with start(command) as first, start(command) as second:
+        for number in range(SWAPS):
+            extra = write_picture(place.root / f"{number}.png", 2000 + number % 3)
+            build(place.root, place.index, encoder, **options)
+            if number % 2:
+                extra.unlink()
+        for searcher in (first, second):
+            out, err = searcher.communicate(input="end\n", timeout=60)
+            assert searcher.returncode == 0, err
+            assert json.loads(out)["generations"] > 5
+    assert len(list((place.index / "generations").iterdir())) <= 4
+
+
+def test_a_file_that_grows_past_the_limit_is_a_clean_error(place: Place) -> None:
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+
+    code, _, error = place.run(preexec_fn=limit)
+    assert code == 1
+    assert error.startswith("Error: File too large while writing")
+    assert error.count("\n") == 1
+    assert not (place.index / "CURRENT").exists()
+    assert place.run()[0] == 0
+
+
+def write_noise(path: Path, rng: np.random.Generator) -> None:
+    """A picture whose thumbnail is large."""
+    path.parent.mkdir(exist_ok=True)
+    Image.fromarray(rng.integers(0, 256, (240, 320, 3), np.uint8)).save(path)
+
+
+STARVED = """
+set -e
+mount -t tmpfs -o size=1m none "$1/small"
+index() { "$2" -m tests.support.index_process index "$1/tiny-0.safetensors" "$1/$3" "$1/small"; }
+index "$1" "$2" pictures > /dev/null
+before=$(cat "$1/small/index/CURRENT")
+if index "$1" "$2" large > /dev/null; then exit 9; fi
+test "$before" = "$(cat "$1/small/index/CURRENT")"
+echo end | "$2" -m tests.support.index_process search "$1/small" > /dev/null
+rm -r "$1/small/thumbnails"
+index "$1" "$2" few | tail -n 1
+"""
+
+
+def test_a_full_disk_is_a_clean_error_and_the_old_generation_serves(place: Place) -> None:
+    if subprocess.run(["unshare", "-rm", "true"], check=False, capture_output=True).returncode:
+        pytest.skip("this user may not mount: sysctl -w kernel.unprivileged_userns_clone=1")
+    (place.directory / "small").mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(60):
+        folder = place.directory / ("large", "few")[number % 20 == 0]
+        write_noise(folder / f"{number}.png", rng)
+    command = ["unshare", "-rm", "sh", "-c", STARVED, "sh", place.directory, sys.executable]
+    done = subprocess.run(command, cwd=PROJECT, text=True, capture_output=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "No space left on device" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == "3\n"

@@ -1,0 +1,58 @@
+"""Programs for tests that kill, freeze or starve an indexer or a searcher.
+
+``python -m tests.support.index_process index WEIGHTS ROOT DIRECTORY`` indexes ROOT and prints a line for
+each picture. ``... search DIRECTORY`` searches, reopening when the index is stale, until standard input
+ends, and then prints how many searches it made and in how many generations.
+"""
+
+from __future__ import annotations
+
+import json
+import select
+import sys
+from pathlib import Path
+
+from gallery import Store, build
+from model import load_encoder
+from model.errors import VitrineError
+
+
+def say(line: object) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def index(weights: str, root: str, directory: str) -> None:
+    build(
+        Path(root),
+        Path(directory) / "index",
+        load_encoder(weights),
+        thumbnails_dir=Path(directory) / "thumbnails",
+        batch_size=4,
+        workers=2,
+        progress=lambda done, total: say(done),
+    )
+
+
+def search(directory: str) -> None:
+    store = Store.open(Path(directory) / "index")
+    searches, generations = 0, set()
+    while not select.select([sys.stdin], [], [], 0)[0]:
+        if store.stale():
+            store.close()
+            store = Store.open(Path(directory) / "index")
+        generation = store.generation
+        item = store.catalog.at(searches % len(store))
+        found = [hit for hit, _ in store.search(store.vector(item.id), len(store))]
+        assert (found[0].sha256, store.generation) == (item.sha256, generation)  # copies are equally near
+        assert sorted(found, key=lambda hit: hit.path) == store.catalog.page(0, len(store))
+        searches += 1
+        generations.add(generation)
+    say(json.dumps({"searches": searches, "generations": len(generations)}))
+
+
+if __name__ == "__main__":
+    try:
+        {"index": index, "search": search}[sys.argv[1]](*sys.argv[2:])
+    except VitrineError as error:
+        sys.exit(f"Error: {error}")
