@@ -1,0 +1,160 @@
+"""Migrations, transactions, and several writers at once."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sqlite3
+import threading
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from flask import Flask
+from flask_migrate import downgrade, upgrade
+
+from app import create_app
+from app.database import Base, Owner, Throttle, User
+from app.extensions import db
+from app.transactions import transaction
+from config import Settings, load_settings
+from tests.support.databases import KEY, migrate
+from tests.support.web import BOTH
+
+
+def person(name: str) -> User:
+    return User(name=name, name_key=name, password_hash="x")
+
+
+@BOTH
+def test_migrations_make_the_tables_that_the_models_describe(context: Flask) -> None:
+    with db.engine.connect() as connection:
+        migration = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(migration, Base.metadata) == []
+
+
+@BOTH
+def test_migrations_can_be_taken_back_and_made_again(context: Flask) -> None:
+    downgrade(revision="base")
+    assert set(sa.inspect(db.engine).get_table_names()) == {"alembic_version"}
+    upgrade()
+    assert "searches" in sa.inspect(db.engine).get_table_names()
+
+
+def _migrate(directory: str) -> None:
+    migrate(load_settings({"DATA_DIR": directory, "SECRET_KEY": KEY}))
+
+
+def test_two_processes_that_migrate_at_once_both_succeed(tmp_path: Path) -> None:
+    spawn = multiprocessing.get_context("spawn")
+    processes = [spawn.Process(target=_migrate, args=(str(tmp_path),)) for _ in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+    assert [process.exitcode for process in processes] == [0, 0]
+    with sqlite3.connect(tmp_path / "vitrine.db") as connection:
+        assert connection.execute("SELECT count(*) FROM leases").fetchone() == (2,)
+    connection.close()
+
+
+@BOTH
+def test_times_come_back_as_utc_whatever_zone_they_were_in(context: Flask) -> None:
+    moment = datetime(2026, 5, 4, 3, 2, 1, 987654, timezone(timedelta(hours=8)))
+    with transaction() as session:
+        session.add(person("a"))
+        session.execute(sa.update(User).values(created=moment))
+    stored = db.session.scalars(sa.select(User.created)).one()
+    assert stored == moment
+    assert stored.utcoffset() == UTC.utcoffset(None)
+
+
+def test_a_time_without_zone_is_refused(context: Flask) -> None:
+    with pytest.raises(sa.exc.StatementError, match="naive"), transaction() as session:
+        session.execute(sa.update(User).values(created=datetime(2026, 5, 4)))
+
+
+@BOTH
+def test_an_error_inside_a_transaction_undoes_it(context: Flask) -> None:
+    def write_and_stumble() -> None:
+        with transaction() as session:
+            session.add(person("a"))
+            session.flush()
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        write_and_stumble()
+    assert db.session.scalar(sa.select(sa.func.count()).select_from(User)) == 0
+
+
+def test_transactions_do_not_nest(context: Flask) -> None:
+    with transaction() as session:
+        session.add(person("a"))
+        with pytest.raises(RuntimeError, match="nest"), transaction():
+            pass
+    assert db.session.scalar(sa.select(sa.func.count()).select_from(User)) == 1
+
+
+def test_sqlite_keeps_foreign_keys_and_writes_ahead(context: Flask) -> None:
+    with db.engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+
+
+def test_an_error_names_no_values(context: Flask) -> None:
+    with pytest.raises(sa.exc.IntegrityError) as caught, transaction() as session:
+        session.add_all([person("cleartext"), person("cleartext")])
+    assert "cleartext" not in str(caught.value)
+
+
+def _write_often(environ: dict[str, str], number: int, writes: int) -> None:
+    """Read and then write, as requests do: the order that loses the race where nothing is locked first."""
+    application = create_app(load_settings(environ))
+    with application.app_context():
+        for turn in range(writes):
+            assert db.session.scalar(sa.select(sa.func.count()).select_from(Throttle)) is not None
+            with transaction() as session:
+                session.scalar(sa.select(sa.func.count()).select_from(Throttle))
+                session.add(Throttle(bucket=f"{number}-{turn}", empty_at=0.0))
+        db.engine.dispose()
+
+
+def test_four_processes_write_800_times_and_none_is_locked_out(app: Flask, settings: Settings) -> None:
+    environ = {
+        "DATA_DIR": str(settings.data_dir),
+        "DATABASE_URL": settings.database_url,
+        "SECRET_KEY": settings.secret_key,
+    }
+    spawn = multiprocessing.get_context("spawn")
+    processes = [spawn.Process(target=_write_often, args=(environ, number, 200)) for number in range(4)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(90)
+    assert [process.exitcode for process in processes] == [0] * 4
+    with app.app_context():
+        assert db.session.scalar(sa.select(sa.func.count()).select_from(Throttle)) == 800
+
+
+def test_a_reader_is_not_kept_waiting_by_a_writer(context: Flask) -> None:
+    seen = []
+
+    def read() -> None:
+        with context.app_context():
+            seen.append(db.session.scalar(sa.select(sa.func.count()).select_from(User)))
+
+    with transaction() as session:
+        session.add(person("a"))
+        session.flush()
+        reader = threading.Thread(target=read)
+        reader.start()
+        reader.join(5)
+        assert seen == [0]
+
+
+@pytest.mark.parametrize("both", [Owner, lambda: Owner(1, "x")])
+def test_an_owner_is_one_account_or_one_visitor(both: type[Owner]) -> None:
+    with pytest.raises(ValueError, match="owner"):
+        both()

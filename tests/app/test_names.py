@@ -1,0 +1,65 @@
+"""Which names there may be, and which of them are one."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.accounts import names
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["anna", "Zoë", "张伟", "さくら子", "Ольга", "Ελένη", "o.k-2_x", "李明2", "ab", "x" * 32, "김철수"],
+)
+def test_names_of_one_script_are_allowed(name: str) -> None:
+    assert names.allowed(names.clean(name))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "a",
+        "x" * 33,
+        "аdmin",  # the first letter is Cyrillic
+        "pаypal",
+        "αnna",
+        "an na",
+        "an\tna",
+        "anna\0",
+        "an\u200bna",
+        "an\u202ena",
+        "anna\u0301\u0301x́\u0489",
+        "<b>x</b>",
+        "../etc",
+        ".anna",
+        "anna-",
+        "🦆duck",
+        "--",
+        "\ud800abc",
+    ],
+)
+def test_names_that_deceive_or_break_something_are_refused(name: str) -> None:
+    assert not names.allowed(names.clean(name))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Anna", "anna"),
+        ("ANNA", "anna"),
+        ("ａｎｎａ", "anna"),  # full width
+        (" anna ", "anna"),
+        ("Zoë", "zoe\u0308"),
+        ("STRASSE", "straße"),
+        ("ﬁona", "fiona"),  # a ligature
+        ("соре", "cope"),  # all Cyrillic, drawn as Latin
+        ("ΝΙΚΟ", "νικο"),
+    ],
+)
+def test_spellings_that_look_alike_are_one_name(one: str, other: str) -> None:
+    assert names.key(one) == names.key(other)
+
+
+def test_different_names_stay_different() -> None:
+    assert len({names.key(name) for name in ("anna", "anne", "张伟", "张玮", "ольга", "олег")}) == 6

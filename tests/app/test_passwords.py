@@ -1,0 +1,82 @@
+"""The four rules of passwords, and how they are kept."""
+
+from __future__ import annotations
+
+import pytest
+from argon2 import PasswordHasher
+from flask import Flask
+
+from app.accounts import passwords
+
+pytestmark = pytest.mark.usefixtures("context")
+
+
+def rules(password: str, name: str = "maria") -> set[str]:
+    return {failure.rule for failure in passwords.failures(password, name)}
+
+
+@pytest.mark.parametrize(
+    ("password", "broken"),
+    [
+        ("rhubarb-and-ginger", set()),
+        ("很长的一句话没人会猜", set()),
+        ("short1!", {"length"}),
+        ("483920175566", {"digits"}),
+        (" 48392017 ", {"digits"}),
+        ("password1", {"common"}),
+        ("PASSWORD1", {"common"}),
+        ("12345678", {"digits", "common"}),
+        ("", {"length", "digits", "common"}),
+        ("mariamaria", {"similar"}),
+        ("maria1990", {"similar"}),
+        ("MARIA_1990", {"similar"}),
+        ("airam-1234567890", set()),
+    ],
+)
+def test_each_rule_is_found_broken_where_it_is(password: str, broken: set[str]) -> None:
+    assert rules(password) == broken
+
+
+def test_parts_of_a_name_count_as_the_name() -> None:
+    assert rules("christopher", "christopher.robin") == {"similar"}
+
+
+def test_a_megabyte_is_too_long() -> None:
+    assert rules("x" * 2**20) == {"length"}
+    assert rules("é" * 513) == {"length"}
+    assert rules("aé" * 300) == set()
+
+
+def test_a_password_fits_its_hash_and_no_other() -> None:
+    stored = passwords.hash_password("rhubarb-and-ginger")
+    assert stored.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+    assert passwords.verify("rhubarb-and-ginger", stored)
+    assert not passwords.verify("rhubarb-and-gingeR", stored)
+    assert not passwords.verify("", stored)
+
+
+def test_the_same_letters_typed_otherwise_are_the_same_password() -> None:
+    stored = passwords.hash_password("crème-brûlée-ﬁn")
+    assert passwords.verify("cre\u0300me-bru\u0302le\u0301e-fin", stored)
+
+
+@pytest.mark.parametrize("password", ["x" * 2**20, "x" * 1025, "\ud800", "nul\0nul"])
+def test_odd_passwords_are_wrong_and_not_an_error(password: str) -> None:
+    assert not passwords.verify(password, passwords.hash_password("x" * 1024))
+
+
+def test_nobodys_password_is_verified_like_anybodys() -> None:
+    assert not passwords.verify("nobody's password", None)
+
+
+def test_a_hash_of_weaker_parameters_is_outdated() -> None:
+    weak = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash("x")
+    assert passwords.outdated(weak)
+    assert not passwords.outdated(passwords.hash_password("x"))
+
+
+def test_messages_are_in_the_readers_language(app: Flask) -> None:
+    from flask_babel import force_locale
+
+    with app.test_request_context(), force_locale("zh_Hans"):
+        assert passwords.failures("short1!", "maria")[0].message != "Use at least 8 characters."

@@ -1,0 +1,128 @@
+"""Guessing passwords is slow, with Redis or without."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from flask import Flask
+
+from app.accounts import throttle
+from app.accounts.throttle import PASSWORD_TRIES, Limit, ThrottledError
+from tests.support.web import BOTH, Browser
+
+WRONG = "another-password"
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """A clock that a test turns by itself."""
+    now = [1_000_000.0]
+    monkeypatch.setattr(throttle.time, "time", lambda: now[0])
+    return now
+
+
+def admitted(clock: list[float], tries: int, seconds: float) -> int:
+    """How many of `tries`, spread evenly over some seconds, are let through."""
+    passed = 0
+    for _ in range(tries):
+        try:
+            throttle.charge(["bucket"], PASSWORD_TRIES)
+            passed += 1
+        except ThrottledError:
+            pass
+        clock[0] += seconds / tries
+    return passed
+
+
+@BOTH
+@pytest.mark.usefixtures("context")
+def test_at_most_ten_tries_a_minute_are_admitted(clock: list[float]) -> None:
+    assert admitted(clock, 200, 60.0) <= 10
+    assert admitted(clock, 200, 60.0) <= 10
+
+
+@pytest.mark.usefixtures("context")
+def test_who_waits_as_told_is_admitted(clock: list[float]) -> None:
+    admitted(clock, 20, 1.0)
+    with pytest.raises(ThrottledError) as refused:
+        throttle.charge(["bucket"], PASSWORD_TRIES)
+    clock[0] += refused.value.wait
+    throttle.charge(["bucket"], PASSWORD_TRIES)
+
+
+@pytest.mark.usefixtures("context")
+def test_a_refused_try_costs_nothing_in_the_other_bucket(clock: list[float]) -> None:
+    limit = Limit(burst=1, interval=60.0)
+    throttle.charge(["a"], limit)
+    with pytest.raises(ThrottledError):
+        throttle.charge(["a", "b"], limit)
+    throttle.charge(["b"], limit)
+
+
+@BOTH
+@pytest.mark.usefixtures("context")
+def test_tries_at_the_same_time_cannot_slip_through(app: Flask) -> None:
+    admitted = []
+
+    def guess() -> None:
+        with app.app_context():
+            try:
+                throttle.charge(["bucket"], PASSWORD_TRIES)
+                admitted.append(True)
+            except ThrottledError:
+                pass
+
+    threads = [threading.Thread(target=guess) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(admitted) == PASSWORD_TRIES.burst
+
+
+def test_an_account_is_guarded_against_guesses_from_many_addresses(app: Flask, maria: Browser) -> None:
+    answers = [Browser(app, f"192.0.2.{n}").login(password=WRONG).status_code for n in range(8)]
+    assert answers == [422] * 5 + [429] * 3
+
+
+def test_an_address_is_stopped_from_trying_many_accounts(app: Flask) -> None:
+    answers = [Browser(app).login(name=f"person{n}").status_code for n in range(8)]
+    assert answers == [422] * 5 + [429] * 3
+
+
+def test_another_address_and_account_are_not_affected(app: Flask, maria: Browser) -> None:
+    for _ in range(7):
+        Browser(app, "192.0.2.1").login(name="someone", password=WRONG)
+    assert Browser(app, "192.0.2.2").login().status_code == 303
+
+
+def test_one_network_of_ipv6_is_one_address(app: Flask) -> None:
+    addresses = [f"2001:db8::{n:x}" for n in range(1, 9)]
+    answers = [Browser(app, address).login(name="nobody").status_code for address in addresses]
+    assert 429 in answers
+    with app.test_request_context(environ_base={"REMOTE_ADDR": "2001:db8::1"}):
+        one = throttle.address_bucket("password")
+    with app.test_request_context(environ_base={"REMOTE_ADDR": "2001:db8:0:1::1"}):
+        assert throttle.address_bucket("password") != one
+
+
+def test_signing_in_rightly_is_never_throttled(app: Flask, maria: Browser) -> None:
+    assert [Browser(app).login().status_code for _ in range(12)] == [303] * 12
+
+
+def test_a_throttled_guess_is_told_how_long_to_wait(app: Flask, maria: Browser) -> None:
+    answers = [Browser(app).login(password=WRONG) for _ in range(6)]
+    assert 1 <= int(answers[-1].headers["Retry-After"]) <= 60
+    assert "Wait" in answers[-1].text
+
+
+def test_the_right_password_does_not_help_while_throttled(app: Flask, maria: Browser) -> None:
+    for _ in range(5):
+        Browser(app).login(password=WRONG)
+    assert Browser(app).login().status_code == 429
+
+
+def test_making_accounts_is_throttled_by_address(app: Flask) -> None:
+    answers = [Browser(app).signup(f"person{n}").status_code for n in range(throttle.SIGNUPS.burst + 1)]
+    assert answers == [303] * throttle.SIGNUPS.burst + [429]

@@ -1,0 +1,107 @@
+"""An application on a database of its own, for every room that needs one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from sqlalchemy import event
+
+from app import create_app
+from app.extensions import db
+from app.transactions import WRITING
+from config import Settings, load_settings
+from tests.support.databases import KEY, migrate
+from tests.support.postgres import INSTALL, PostgresUnderTest, installed, postgres_server
+from tests.support.web import Browser
+
+BACKEND = os.environ.get("VITRINE_TEST_DATABASE", "sqlite")
+
+
+@pytest.fixture
+def backend() -> str:
+    """``sqlite`` or ``postgresql``; tests marked with `tests.support.web.BOTH` run on each."""
+    return BACKEND
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresUnderTest]:
+    """A server with a migrated database."""
+    if not installed():
+        pytest.skip(INSTALL)
+    with postgres_server() as server:
+        directory = tmp_path_factory.mktemp("migrated-postgres")
+        environ = {"DATA_DIR": str(directory), "SECRET_KEY": KEY, "DATABASE_URL": server.url}
+        migrate(load_settings(environ))
+        yield server
+
+
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("migrated")
+    migrate(load_settings({"DATA_DIR": str(directory), "SECRET_KEY": KEY}))
+    return directory / "vitrine.db"
+
+
+@pytest.fixture
+def database_url(backend: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
+    """A migrated database without rows."""
+    if backend == "sqlite":
+        copy = shutil.copy(request.getfixturevalue("migrated_file"), tmp_path / "test.db")
+        return f"sqlite:///{copy}"
+    server: PostgresUnderTest = request.getfixturevalue("postgres")
+    server.empty()
+    return server.url
+
+
+@pytest.fixture
+def redis_url(tmp_path: Path) -> str:
+    """Where no Redis is, unless a test says otherwise: searches wait."""
+    return f"unix://{tmp_path}/no-redis.sock"
+
+
+@pytest.fixture
+def environ() -> dict[str, str]:
+    """Settings of one test, by parametrizing or overriding."""
+    return {}
+
+
+@pytest.fixture
+def settings(tmp_path: Path, database_url: str, redis_url: str, environ: dict[str, str]) -> Settings:
+    fixed = {
+        "DATA_DIR": str(tmp_path / "data"),
+        "DATABASE_URL": database_url,
+        "REDIS_URL": redis_url,
+        "SECRET_KEY": KEY,
+        "MODEL": "tiny",
+    }
+    return load_settings(fixed | environ)
+
+
+@pytest.fixture
+def app(settings: Settings) -> Iterator[Flask]:
+    application = create_app(settings)
+    with application.app_context():
+        engine = db.engine
+    event.listen(engine, "before_cursor_execute", _writes_in_transactions)
+    yield application
+    engine.dispose()
+
+
+@pytest.fixture
+def client(app: Flask) -> Browser:
+    """A browser that has not been here before."""
+    return Browser(app)
+
+
+def _writes_in_transactions(connection: sa.Connection, _cursor: Any, statement: str, *_rest: Any) -> None:
+    writes = statement.lstrip().upper().startswith(("INSERT", "UPDATE", "DELETE"))
+    assert not writes or connection.get_execution_options().get(WRITING), (
+        "written outside of `transaction`, where SQLite may refuse"
+    )

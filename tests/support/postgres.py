@@ -1,0 +1,93 @@
+"""A real PostgreSQL on a private socket, its files in a temporary folder, durable enough for a test."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from app.database import Base
+from tests.support.waiting import eventually
+
+INSTALL = "PostgreSQL is not installed (Debian: apt-get install postgresql)"
+OPTIONS = ("fsync=off", "full_page_writes=off", "synchronous_commit=off", "max_connections=200")
+
+
+class PostgresUnderTest:
+    """A server with one database."""
+
+    def __init__(self, directory: Path) -> None:
+        self.url = f"postgresql://postgres@/postgres?host={directory}"
+
+    def answers(self) -> bool:
+        """Whether the server takes connections."""
+        with contextlib.suppress(psycopg.OperationalError):
+            self._run("SELECT 1")
+            return True
+        return False
+
+    def empty(self) -> None:
+        """Remove every row but those that the migrations made; faster than a new database."""
+        rows = Base.metadata.sorted_tables
+        statements = [str(table.delete()) for table in reversed(rows) if table.name != "leases"]
+        self._run("; ".join([*statements, "UPDATE leases SET holder = NULL, until = NULL"]))
+
+    def _run(self, statement: str) -> None:
+        with contextlib.closing(psycopg.connect(self.url, autocommit=True)) as connection:
+            connection.execute(statement)
+
+
+def installed() -> bool:
+    """Whether there is a PostgreSQL to start."""
+    return _program("initdb") is not None
+
+
+@contextlib.contextmanager
+def postgres_server() -> Iterator[PostgresUnderTest]:
+    """A server until the block ends."""
+    with tempfile.TemporaryDirectory(prefix="vitrine-pg-") as folder:
+        directory = Path(folder)
+        who = _user()
+        if "user" in who:
+            shutil.chown(directory, who["user"])
+        data = directory / "data"
+        initdb = [str(_program("initdb")), "-D", str(data), "-U", "postgres", "-A", "trust", "-N"]
+        subprocess.run([*initdb, "-E", "UTF8"], check=True, capture_output=True, cwd="/", **who)
+        settings = itertools.chain.from_iterable(("-c", option) for option in OPTIONS)
+        command = [str(_program("postgres")), "-D", str(data), "-k", folder, "-h", "", *settings]
+        with (directory / "log").open("wb") as log:
+            process = subprocess.Popen(command, stdout=log, stderr=log, cwd="/", **who)
+        try:
+            server = PostgresUnderTest(directory)
+            eventually(server.answers)
+            yield server
+        finally:
+            process.send_signal(signal.SIGQUIT)
+            process.wait()
+
+
+def _program(name: str) -> Path | None:
+    """Debian keeps the server's programs away from the path."""
+    found = shutil.which(name)
+    if found:
+        return Path(found)
+    versions = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
+    return versions[-1] if versions else None
+
+
+def _user() -> dict[str, Any]:
+    """PostgreSQL refuses to run as root; its package brings a user for it."""
+    if os.geteuid() != 0:
+        return {}
+    account = pwd.getpwnam("postgres")
+    return {"user": account.pw_name, "group": account.pw_gid, "extra_groups": []}
