@@ -17,10 +17,9 @@ import time
 from flask import Flask
 from redis.exceptions import RedisError
 
-from app import leases, queue
-from app.database import RECONCILER
+from app import housekeeping, leases, queue
+from app.database import RECONCILER, utcnow
 from app.searches import lifecycle
-from app.uploads import storage
 
 INTERVAL = 2.0
 LEASE_SECONDS = 8.0
@@ -72,8 +71,9 @@ class Reconciler:
         if time.monotonic() - self._swept < SWEEP_INTERVAL:
             return
         self._swept = time.monotonic()
-        if removed := storage.remove_orphans():
-            log.info("orphaned pictures removed", extra={"count": removed})
+        swept = housekeeping.sweep(utcnow())
+        if any(swept):
+            log.info("swept", extra=swept._asdict())
 
 
 def run(app: Flask) -> None:

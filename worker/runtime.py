@@ -6,21 +6,19 @@ import logging
 import mmap
 import struct
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from flask import Flask
 
+from app.cli.console import encoder_in_use
 from config import Settings
 from gallery import Store
 from gallery.errors import IndexMissingError, StoreError
 from gallery.generations import CURRENT
-from model import load_encoder
 from model.errors import CheckpointError, VitrineError
 
 if TYPE_CHECKING:
     from model import Encoder
-    from model.positions import PositionMode
-    from model.preprocess import PreprocessMode
 
 log = logging.getLogger(__name__)
 
@@ -98,17 +96,13 @@ class Runtime:
         self._seen = found
 
     def _load_encoder(self) -> None:
-        settings = self.settings
         try:
-            self._encoder = load_encoder(
-                settings.model_path,
-                preprocess=cast("PreprocessMode", settings.preprocess),
-                positions=cast("PositionMode", settings.positions) if settings.positions else None,
-            )
+            with self.app.app_context():
+                self._encoder = encoder_in_use()
         except (CheckpointError, OSError) as error:
             self._encoder = _reported(error, CheckpointError)
         else:
-            log.info("weights loaded", extra={"model": settings.model})
+            log.info("weights loaded", extra={"model": self.settings.model})
 
     def _open_store(self) -> None:
         if isinstance(self._store, Store):

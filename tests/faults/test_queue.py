@@ -14,12 +14,11 @@ from rq.job import Job
 from rq.registry import StartedJobRegistry
 from rq.serializers import JSONSerializer
 
-from app.database import Search, Upload
-from app.extensions import db
+from app.database import Owner
 from app.queue import JOB, QUEUE_NAME
 from app.searches import lifecycle
-from app.uploads import storage
-from tests.support.installation import PICTURES, Gate, Installation, picture
+from app.searches.deletion import delete_searches
+from tests.support.installation import PICTURES, VISITOR, Gate, Installation, picture
 from tests.support.waiting import eventually
 
 GATED = ("-m", "tests.support.gated_worker")
@@ -227,11 +226,7 @@ def test_row_18_a_search_deleted_in_mid_job_ends_cleanly(installation: Installat
     with installation.worker(*GATED, **gate.environ) as worker:
         child = gate.arrival()
         with installation.app.app_context():
-            search = db.session.get_one(Search, search_id)
-            files = db.session.get_one(Upload, search.upload_id).files
-            db.session.delete(search)
-            db.session.commit()
-            storage.remove(files)
+            assert delete_searches(Owner(visitor=VISITOR), search_id) == 1
         gate.open()
         eventually(lambda: not alive(child))
         assert installation.ended(installation.submit()).status == "done"

@@ -58,6 +58,6 @@ HANGS = {"gate": wait_at_gate, "swallow": swallow, "c": hang_in_c, "memory": eat
 
 
 if __name__ == "__main__":
-    load_encoder = runtime.load_encoder
-    runtime.load_encoder = lambda *args, **options: GatedEncoder(load_encoder(*args, **options))
+    encoder_in_use = runtime.encoder_in_use
+    runtime.encoder_in_use = lambda: GatedEncoder(encoder_in_use())
     sys.exit(main())

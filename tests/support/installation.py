@@ -1,4 +1,4 @@
-"""A whole installation in a temporary folder: database, small index, Redis, and the real processes on them."""
+"""A whole installation in a temporary folder: database, small index, Redis, and real processes on them."""
 
 from __future__ import annotations
 
