@@ -126,7 +126,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     return Settings(
         secret_key=_secret_key(read, data_dir, production),
         database_url=_database_url(read, data_dir),
-        redis_url=_redis_url(read),
+        redis_url=_redis_url(read, data_dir),
         data_dir=data_dir,
         model=model,
         model_path=model_path,
@@ -182,8 +182,15 @@ def _model(read: _Reader, data_dir: Path) -> tuple[str, Path]:
     return name, data_dir / "models" / f"{name}.safetensors"
 
 
-def _redis_url(read: _Reader) -> str:
-    url = read.text("REDIS_URL", "redis://127.0.0.1:6379/0")
+def redis_address_file(data_dir: Path) -> Path:
+    """Where ``make run`` says how to reach the Redis it has started, for commands run beside it."""
+    return data_dir / "redis" / "address"
+
+
+def _redis_url(read: _Reader, data_dir: Path) -> str:
+    address = redis_address_file(data_dir)
+    default = address.read_text().strip() if address.is_file() else "redis://127.0.0.1:6379/0"
+    url = read.text("REDIS_URL", default)
     if urlsplit(url).scheme not in ("redis", "rediss", "unix"):
         raise SettingsError("REDIS_URL must begin with redis://, rediss:// or unix://.")
     return url

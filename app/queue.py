@@ -11,6 +11,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from datetime import timedelta
 from typing import TypeVar, cast
 
 from flask import Flask, current_app
@@ -18,9 +19,11 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
+from rq import worker_registration
 from rq.exceptions import DuplicateJobError
 from rq.queue import Queue
 from rq.serializers import JSONSerializer
+from rq.utils import as_text, now, utcparse
 
 from config import Settings
 
@@ -28,6 +31,7 @@ QUEUE_NAME = "searches"
 JOB = "worker.jobs.run_search"
 CONNECT_TIMEOUT = 0.5
 READ_TIMEOUT = 1.0
+SILENCE = timedelta(seconds=15)  # a worker idle or busy gives a sign every three
 PAUSE = 2.0  # seconds without a further try after Redis failed
 FAILURE_TTL = 3600  # seconds that the trace of a job that raised stays in Redis
 
@@ -100,6 +104,12 @@ def ping() -> bool:
     return client.attempt(lambda: bool(client.redis.ping()), otherwise=False)
 
 
+def searchers() -> int | None:
+    """How many worker processes have given a sign of life lately; None where Redis is away."""
+    client = _client()
+    return client.attempt(lambda: _searchers(client.queue), otherwise=None)
+
+
 def live_job_ids() -> set[str]:
     """Ids of the jobs that wait, or that a worker has begun and not given up.
 
@@ -140,6 +150,12 @@ def _push(queue: Queue, job_id: str) -> bool:
     except DuplicateJobError:
         return False
     return True
+
+
+def _searchers(queue: Queue) -> int:
+    keys = worker_registration.get_keys(queue=queue)
+    seen = [queue.connection.hget(key, "last_heartbeat") for key in keys]
+    return sum(now() - utcparse(as_text(beat)) < SILENCE for beat in seen if beat)
 
 
 def _live(queue: Queue) -> set[str]:
