@@ -51,9 +51,10 @@ def test_of_equal_rows_the_lower_comes_first(seed: int, distinct: int, k: int) -
     check(features, features[rng.integers(0, 300, 2)].astype(np.float64), k)
 
 
+@pytest.mark.parametrize("block", [exact._BLOCK_SCORES, 50])
 @given(seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=30, deadline=None)
-def test_rows_that_float32_cannot_tell_apart_are_ordered_by_float64(seed: int) -> None:
+def test_rows_that_float32_cannot_tell_apart_are_ordered_by_float64(block: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     features = np.repeat(unit_rows(seed, 1, 768), 400, axis=0)
     places = rng.integers(0, 768, 400)
@@ -61,7 +62,9 @@ def test_rows_that_float32_cannot_tell_apart_are_ordered_by_float64(seed: int) -
     query = unit_rows(seed + 1, 1, 768).astype(np.float64)
     approximate = features @ query[0].astype(np.float32)
     assert len(np.unique(approximate)) < len(np.unique(exact_scores(features, query[0])))
-    check(features, query, 10)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(exact, "_BLOCK_SCORES", block)
+        check(features, query, 10)
 
 
 def test_blocks_do_not_change_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -120,10 +120,12 @@ def test_a_file_that_is_no_npz_or_claims_what_it_does_not_hold_is_refused(
     bomb, pickled = tmp_path / "bomb.npz", tmp_path / "pickled.npz"
     with zipfile.ZipFile(bomb, "w") as archive:
         archive.writestr("features.npy", header.getvalue())
-        archive.writestr("paths.npy", b"")
+        archive.writestr("paths.npy", header.getvalue())
     pickled.write_bytes(b"\x80\x04N.")
     (tmp_path / "half.npz").write_bytes(some(tmp_path).read_bytes()[:-40])
-    for source in (bomb, pickled, tmp_path / "half.npz", tmp_path / "none.npz"):
+    with pytest.raises(StoreError, match="does not hold the 9000000 rows"):
+        take_in(index, bomb, tmp_path)
+    for source in (pickled, tmp_path / "half.npz", tmp_path / "none.npz"):
         with pytest.raises(StoreError):
             take_in(index, source, tmp_path)
 

@@ -147,6 +147,26 @@ def test_the_previous_generation_is_kept_and_older_ones_only_while_they_are_read
     assert [name[:8] for name in generations.names(index.folder)] == ["00000006", "00000005"]
 
 
+def test_a_generation_removed_between_pointer_and_opening_is_no_damage(
+    index: Index, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    index.build()
+    candidates = generations._candidates
+
+    def outrun(folder: Path, pointer: str) -> list[str]:
+        monkeypatch.setattr(generations, "_candidates", candidates)
+        for seed in range(3):
+            write_picture(index.root / f"new{seed}.png", seed)
+            index.build()
+        return [pointer]
+
+    monkeypatch.setattr(generations, "_candidates", outrun)
+    with index.open() as store:
+        assert len(store) == 15
+        assert not store.catalog.replaces_damaged
+    assert caplog.text == ""
+
+
 def test_what_a_killed_writer_left_is_swept_away(index: Index) -> None:
     index.build()
     staging = index.folder / "generations" / ".staging"

@@ -173,6 +173,26 @@ def test_a_run_that_was_cut_off_is_resumed(index: Index) -> None:
     assert (spy.pictures, report.indexed, report.reused) == (4, 4, 8)
 
 
+def test_each_finished_batch_is_out_of_a_kills_reach(index: Index) -> None:
+    sizes: list[int] = []
+
+    def look(features: Any, spy: Spy) -> Any:
+        sizes.append((index.folder / "progress.log").stat().st_size)
+        return features
+
+    index.build(encoder=Spy(index.encoder, look), batch_size=4)
+    assert sizes[0] < sizes[1] < sizes[2]
+
+
+def test_copies_are_encoded_once(index: Index) -> None:
+    for path in list(index.root.rglob("*.*")):
+        for number in range(3):
+            path.with_stem(f"{path.stem} copy {number}").write_bytes(path.read_bytes())
+    spy = Spy(index.encoder)
+    report = index.build(encoder=spy, workers=4)
+    assert (report.count, spy.pictures, report.indexed) == (48, 12, 12)
+
+
 def test_another_model_encodes_everything_anew(index: Index, other_encoder: Encoder) -> None:
     index.build()
     report = index.build(encoder=other_encoder)
@@ -183,10 +203,13 @@ def test_another_model_encodes_everything_anew(index: Index, other_encoder: Enco
 
 
 def test_another_folder_takes_the_place_of_the_first(index: Index, tmp_path: Path) -> None:
+    write_picture(index.root / "same.bmp", 500)
+    age(index.root)
     index.build()
     index.root = tmp_path / "others"
-    for seed in range(500, 503):
-        write_picture(index.root / f"{seed}.png", seed)
+    for seed, name in enumerate(("same.bmp", "b.png", "c.png"), start=501):
+        write_picture(index.root / name, seed)
+    age(index.root)
     report = index.build()
     assert (report.indexed, report.removed) == (3, 12)
 

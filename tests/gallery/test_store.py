@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -79,16 +81,27 @@ def test_the_vectors_are_mapped_and_cannot_be_written(store: Store) -> None:
     assert not store.features.flags.owndata
 
 
-def test_a_forked_child_searches_its_parents_store(store: Store) -> None:
-    expected = store.search(store.vector(store.catalog.at(0).id), 5)
+def answer_of_a_child(ask: Callable[[], str]) -> str:
     read, write = os.pipe()
     child = os.fork()
     if child == 0:
-        found = store.search(store.vector(store.catalog.at(0).id), 5)
-        os.write(write, b"same" if found == expected else b"other")
+        signal.alarm(10)
+        os.write(write, ask().encode())
         os._exit(0)
-    os.waitpid(child, 0)
-    assert os.read(read, 10) == b"same"
-    os.close(read)
     os.close(write)
-    assert store.search(store.vector(store.catalog.at(0).id), 5) == expected
+    with os.fdopen(read) as pipe:
+        answer = pipe.read()
+    os.waitpid(child, 0)
+    return answer
+
+
+def test_a_forked_child_searches_its_parents_store(store: Store) -> None:
+    query = store.vector(store.catalog.at(0).id)
+    expected = repr(store.search(query, 5))
+    assert answer_of_a_child(lambda: repr(store.search(query, 5))) == expected
+    assert repr(store.search(query, 5)) == expected
+
+
+def test_a_child_forked_while_another_thread_reads_is_not_locked_out(store: Store) -> None:
+    with store.catalog._reader._lock:
+        assert answer_of_a_child(lambda: store.catalog.at(0).path) == "a/000.jpg"
