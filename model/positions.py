@@ -57,12 +57,14 @@ def bicubic_matrix(source: int, target: int, step: float | None = None) -> NDArr
         sample.
     """
     step = source / target if step is None else step
-    centre = (np.arange(target) + 0.5) * step - 0.5
+    # PyTorch rounds step and sampling points to float32; 1e-5 of the result hangs on doing the same.
+    centre = ((np.arange(target) + 0.5) * float(np.float32(step)) - 0.5).astype(np.float32)
     first = np.floor(centre).astype(np.int64)
     matrix = np.zeros((target, source))
     for tap in range(-1, 3):
         column = np.clip(first + tap, 0, source - 1)
-        np.add.at(matrix, (np.arange(target), column), cubic_kernel(centre - (first + tap), a=-0.75))
+        weight = cubic_kernel(centre.astype(np.float64) - (first + tap), a=-0.75)
+        np.add.at(matrix, (np.arange(target), column), weight)
     return matrix
 
 
@@ -82,7 +84,7 @@ def antialiased_bicubic_matrix(source: int, target: int) -> NDArray[np.float64]:
     """
     step = source / target
     stretch = max(step, 1.0)
-    centre = (np.arange(target)[:, None] + 0.5) * step
+    centre = (np.arange(target, dtype=np.float32)[:, None] + np.float32(0.5)) * np.float32(step)
     sample = np.arange(source)[None, :]
     first = np.floor(np.maximum(centre - 2 * stretch + 0.5, 0))
     last = np.minimum(np.floor(centre + 2 * stretch + 0.5), source)

@@ -102,7 +102,7 @@ def position_table(config: ViTConfig, p: Mapping[str, Array], h: int, w: int, po
 
 
 def bicubic(table: Array, h: int, w: int, *, offset: float, antialias: bool) -> Array:
-    """Bicubic interpolation of (G, G, D) to (h, w, D), pixel by pixel; `offset` counts only without antialias."""
+    """Bicubic interpolation of (G, G, D) to (h, w, D), pixel by pixel; `offset` is for the plain one."""
     weigh = antialiased_weights if antialias else plain_weights
     down = [weigh(len(table), h, offset, i) for i in range(h)]
     across = [weigh(len(table), w, offset, j) for j in range(w)]

@@ -1,0 +1,84 @@
+"""The network against transformers and the official operations, live in PyTorch."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from model import load_encoder
+from model.layouts import LAYOUTS
+from tests.support.checkpoints import BASE, KINDS, build_vit, random_pixels, random_tensors, write_checkpoint
+from tests.support.goldens import BASE_SIZES, distances
+
+torch = pytest.importorskip("torch", reason="make parity installs PyTorch")
+pytest.importorskip("transformers", reason="make parity installs transformers")
+from tests.support.peers import official_tokens, transformers_model, transformers_tokens  # noqa: E402
+
+pytestmark = [pytest.mark.parity, pytest.mark.filterwarnings("ignore")]
+
+REFERENCES = {"transformers": transformers_tokens, "official": official_tokens}
+
+
+def assert_exact(found, expected):
+    one_minus_cosine, largest = distances(found, expected)
+    assert one_minus_cosine <= 1e-6
+    assert largest <= 1e-4
+
+
+@pytest.mark.parametrize("mode", REFERENCES)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("shape", [(1, 3, 70, 70), (3, 3, 28, 98), (2, 3, 140, 126)], ids=str)
+def test_every_kind_agrees_on_every_token(kind, mode, shape):
+    config, tensors, pixels = KINDS[kind], random_tensors(KINDS[kind], seed=5), random_pixels(*shape)
+
+    tokens = build_vit(config, tensors, mode).forward(pixels, patches=True)
+
+    assert_exact(tokens, REFERENCES[mode](config, tensors, pixels))
+
+
+@pytest.mark.parametrize("mode", REFERENCES)
+@pytest.mark.parametrize("size", BASE_SIZES, ids=str)
+def test_base_agrees(mode, size):
+    tensors, pixels = random_tensors(BASE, seed=6), random_pixels(1, 3, *size)
+
+    features = build_vit(BASE, tensors, mode).forward(pixels)
+
+    assert_exact(features, REFERENCES[mode](BASE, tensors, pixels)[:, :1])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_save_pretrained_writes_is_read(kind, tmp_path):
+    config, tensors, pixels = KINDS[kind], random_tensors(KINDS[kind]), random_pixels(1, 3, 70, 70)
+    transformers_model(config, tensors).save_pretrained(tmp_path)
+
+    encoder = load_encoder(tmp_path / "model.safetensors", positions="transformers")
+
+    assert encoder.config == config
+    assert_exact(encoder.encode_arrays(pixels), transformers_tokens(config, tensors, pixels)[:, 0])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_torch_save_writes_is_read(kind, tmp_path):
+    config, tensors = KINDS[kind], random_tensors(KINDS[kind])
+    torch.save(transformers_model(config, tensors).state_dict(), tmp_path / "memory.pth")
+    torch.save(
+        {name: torch.from_numpy(tensor) for name, tensor in tensors.items()}, tmp_path / "official.pth"
+    )
+    (tmp_path / "config.json").write_text(f'{{"num_attention_heads": {config.heads}}}')
+    pixels = random_pixels(1, 3, 56, 84)
+
+    features = [
+        load_encoder(tmp_path / name).encode_arrays(pixels) for name in ("memory.pth", "official.pth")
+    ]
+
+    np.testing.assert_array_equal(*features)
+    assert_exact(features[0], official_tokens(config, tensors, pixels)[:, 0])
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.name)
+def test_our_own_pth_files_are_pytorchs_too(layout, tmp_path):
+    path = write_checkpoint(tmp_path / "tiny.pth", KINDS["swiglu-registers"], layout=layout)
+
+    tensors = torch.load(path, weights_only=True)
+
+    assert all(torch.isfinite(tensor).all() for tensor in tensors.values())
