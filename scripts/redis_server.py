@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 import importlib.util
 import os
 import platform
@@ -11,13 +11,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import redis
 
 START_SECONDS = 20.0
 STOP_SECONDS = 10.0
-_SOCKET_PATH_BYTES = 103  # sockaddr_un.sun_path on macOS less its NUL; Linux has 107
+# A socket's path has 103 bytes on macOS, 107 on Linux; "/vitrine-xxxxxxxx/redis.sock" takes 28.
+_BASE_BYTES = 75
 
 
 class RedisMissingError(RuntimeError):
@@ -60,23 +62,25 @@ def require_redis_server() -> Path:
     )
 
 
-def socket_directory(data_dir: Path) -> Path:
-    """Make a private directory whose path is short enough for a socket, the same one for the same `data_dir`.
+@contextlib.contextmanager
+def socket_directory() -> Iterator[Path]:
+    """Lend a private directory whose path is short enough for a socket."""
+    base = tempfile.gettempdir()
+    if len(os.fsencode(base)) > _BASE_BYTES:
+        base = "/tmp"  # noqa: S108 - the directory made in it is private
+    with tempfile.TemporaryDirectory(prefix="vitrine-", dir=base) as directory:
+        yield Path(directory)
 
-    Raises
-    ------
-    RedisStartError
-        The directory belongs to someone else.
-    """
-    mark = hashlib.sha256(os.fsencode(data_dir.resolve())).hexdigest()[:12]
-    directory = Path(tempfile.gettempdir()) / f"vitrine-{os.getuid()}-{mark}"
-    if len(os.fsencode(directory / "redis.sock")) > _SOCKET_PATH_BYTES:
-        directory = Path("/tmp") / directory.name  # noqa: S108 - owner and mode are checked below
-    directory.mkdir(mode=0o700, exist_ok=True)
-    status = directory.lstat()
-    if status.st_uid != os.getuid() or status.st_mode & 0o077 or directory.is_symlink():
-        raise RedisStartError(f"{directory} is not private to you: remove it and start again.")
-    return directory
+
+def end_leftover(url: str) -> None:
+    """End a server that a killed run has left behind: two would write one file."""
+    client = redis.Redis.from_url(url, socket_connect_timeout=1.0, socket_timeout=STOP_SECONDS)
+    try:
+        client.shutdown()
+    except redis.RedisError:
+        pass  # the usual case: there is none
+    finally:
+        client.close()
 
 
 class RedisServer:
@@ -107,7 +111,7 @@ class RedisServer:
         RedisMissingError, RedisStartError
             There is no server, or it ended or stayed silent.
         """
-        self.directory.mkdir(parents=True, exist_ok=True)
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         log = self.directory / "redis.log"
         log.write_bytes(b"")
         # A session of its own: Ctrl-C in the terminal must not end Redis before the worker has finished.

@@ -9,13 +9,12 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import redis
 
-from scripts.redis_server import RedisServer
+from scripts.redis_server import RedisServer, socket_directory
 from tests.support.waiting import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,8 +61,8 @@ class RedisUnderTest(RedisServer):
 @contextlib.contextmanager
 def redis_server(*options: str) -> Iterator[RedisUnderTest]:
     """A real redis-server with command-line `options` (``"--maxmemory", "3mb"``); `.url` is its address."""
-    with tempfile.TemporaryDirectory(prefix="vitrine-redis-") as directory:
-        server = RedisUnderTest(Path(directory, "data"), Path(directory, "redis.sock"), *options)
+    with socket_directory() as directory:
+        server = RedisUnderTest(directory / "data", directory / "redis.sock", *options)
         server.start()
         try:
             yield server
