@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from flask import Flask
 
+from app.cli.doctor import doctor
 from app.cli.gallery import gallery_cli
 from app.cli.user import user_cli
 
 
 def init_app(app: Flask) -> None:
     """Register the commands."""
-    for group in (gallery_cli, user_cli):
-        app.cli.add_command(group)
+    for command in (gallery_cli, user_cli, doctor):
+        app.cli.add_command(command)
