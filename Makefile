@@ -21,7 +21,7 @@ run: ## Set up, then serve on http://127.0.0.1:8000 (PORT=, GALLERY=DIR, MODEL=d
 	@$(BIN)/python -m scripts.run
 
 test: setup-dev ## Set up, then run the tests (ARGS= goes to pytest)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --ignore=tests/parity $(ARGS)
 
 check: setup-dev ## Format, lint, types
 	@$(BIN)/ruff format --check .
