@@ -41,15 +41,14 @@ def prune(index_dirs: Collection[Path], thumbnails_dir: Path) -> Pruned:
         A generation's items cannot be read, so that its thumbnails are not known.
     """
     removed, used = 0, set[str]()
-    with ExitStack() as locks:
+    with writing(thumbnails_dir), ExitStack() as locks:
         for index_dir in index_dirs:
             locks.enter_context(exclusive(index_dir))
-        with writing(thumbnails_dir):
-            for index_dir in index_dirs:
-                removed += len(generations.remove_unused(index_dir))
-                for name in generations.names(index_dir):
-                    used |= _contents(index_dir, name)
-            return Pruned(removed, Thumbnails(thumbnails_dir).prune(used))
+        for index_dir in index_dirs:
+            removed += len(generations.remove_unused(index_dir))
+            for name in generations.names(index_dir):
+                used |= _contents(index_dir, name)
+        return Pruned(removed, Thumbnails(thumbnails_dir).prune(used))
 
 
 def _contents(index_dir: Path, name: str) -> set[str]:
