@@ -111,7 +111,13 @@ def read_config(layout: Layout, shapes: Mapping[str, tuple[int, ...]], notes: Ma
         return found
 
     width = shape("cls_token", 3)[2]
-    swiglu = layout.sources("blocks.0.mlp.w3.weight")[0] in shapes
+    if _number(notes, "hidden_size", int) not in (None, width):
+        raise CheckpointError(
+            f"a config.json beside the file says hidden_size {notes['hidden_size']}, but the tensors' "
+            f"width is {width}: it belongs to another checkpoint."
+        )
+    gated = ("w12.weight", "w12.bias", "w3.weight", "w3.bias")
+    swiglu = any(source in shapes for name in gated for source in layout.sources(f"blocks.0.mlp.{name}"))
     positions = shape("pos_embed", 3)[1] - 1
     grid = round(max(positions, 0) ** 0.5)
     if grid * grid != positions:

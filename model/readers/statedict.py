@@ -7,11 +7,11 @@ followed step by step, building plain descriptions; any other instruction, and a
 
 from __future__ import annotations
 
+import io
 import math
-import pickletools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 from model.errors import CheckpointError
 
@@ -67,6 +67,7 @@ _ORDERED_DICT = _Global("collections", "OrderedDict")
 _REBUILD_TENSOR = _Global("torch._utils", "_rebuild_tensor_v2")
 _REBUILD_PARAMETER = _Global("torch._utils", "_rebuild_parameter")
 _STORAGES = {_Global("torch", name): dtype for name, dtype in STORAGE_DTYPES.items()}
+_GLOBALS = {_ORDERED_DICT, _REBUILD_TENSOR, _REBUILD_PARAMETER, *_STORAGES}
 _MARK = object()
 
 
@@ -100,20 +101,24 @@ def read_state_dict(pickle: bytes) -> dict[str, StoredTensor]:
 
 
 class _StackMachine:
-    """The subset of pickle's instructions that describe a dictionary of tensors."""
+    """Follows the subset of pickle's instructions that describe a dictionary of tensors.
+
+    Tuples can be nested so that hashing or printing them takes for ever; so types are checked first.
+    """
 
     def __init__(self) -> None:
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
 
     def run(self, pickle: bytes) -> Any:
-        for opcode, argument, _ in pickletools.genops(pickle):
-            if opcode.name == "STOP":
+        stream = io.BytesIO(pickle)
+        while code := stream.read(1):
+            if code == _STOP:
                 return self.stack.pop()
-            step = _STEPS.get(opcode.name)
-            if step is None:
-                raise CheckpointError(f"Refused: the .pth asks for the pickle instruction {opcode.name}.")
-            step(self, argument)
+            if code not in _INSTRUCTIONS:
+                raise CheckpointError(f"Refused: the .pth asks for the pickle instruction {code!r}.")
+            read_argument, step = _INSTRUCTIONS[code]
+            step(self, read_argument(stream))
         raise ValueError("it has no end")
 
     def push(self, value: Any) -> None:
@@ -121,39 +126,39 @@ class _StackMachine:
 
     def pop_mark(self) -> list[Any]:
         at = len(self.stack) - 1
-        while self.stack[at] is not _MARK:
+        while at >= 0 and self.stack[at] is not _MARK:
             at -= 1
-            if at < 0:
-                raise ValueError("a mark is missing")
+        if at < 0:
+            raise ValueError("a mark is missing")
         values = self.stack[at + 1 :]
         del self.stack[at:]
         return values
 
-    def pop_tuple(self, length: int) -> None:
-        values = tuple(self.stack[-length:])
-        del self.stack[-length:]
-        self.push(values)
+    def drop(self) -> None:
+        self.stack.pop()
 
-    def memoize(self, index: int | None = None) -> None:
-        self.memo[len(self.memo) if index is None else index] = self.stack[-1]
+    def push_tuple(self, length: int) -> None:
+        values = [self.stack.pop() for _ in range(length)]
+        self.push(tuple(reversed(values)))
 
-    def global_name(self, module: str, name: str) -> None:
+    def memoize(self, index: int) -> None:
+        self.memo[index] = self.stack[-1]
+
+    def push_global(self, module: Any, name: Any) -> None:
+        if not isinstance(module, str) or not isinstance(name, str):
+            raise ValueError("a global's name is no text")
         named = _Global(module, name)
-        if named not in (_ORDERED_DICT, _REBUILD_TENSOR, _REBUILD_PARAMETER) and named not in _STORAGES:
+        if named not in _GLOBALS:
             raise CheckpointError(f"Refused: the .pth names {module}.{name}; only tensors may be in it.")
         self.push(named)
 
-    def stack_global(self) -> None:
-        name, module = self.stack.pop(), self.stack.pop()
-        self.global_name(module, name)
-
-    def persistent_id(self) -> None:
+    def push_storage(self) -> None:
         kind, storage, key, _device, _size = self.stack.pop()
-        if kind != "storage" or not isinstance(key, str):
-            raise ValueError(f"{kind!r} is no storage")
+        if kind != "storage" or not isinstance(storage, _Global) or not isinstance(key, str):
+            raise ValueError("a storage is described wrongly")
         self.push(Storage(key, _STORAGES[storage]))
 
-    def reduce(self) -> None:
+    def call(self) -> None:
         arguments, function = self.stack.pop(), self.stack.pop()
         if function == _ORDERED_DICT and arguments == ():
             self.push({})
@@ -165,14 +170,10 @@ class _StackMachine:
             raise ValueError("it calls what is not to be called")
 
     def set_items(self, items: list[Any]) -> None:
-        self.stack[-1].update(zip(items[::2], items[1::2], strict=True))
-
-    def set_item(self) -> None:
-        value, key = self.stack.pop(), self.stack.pop()
-        self.set_items([key, value])
-
-    def build(self) -> None:
-        self.stack.pop()  # attributes of the dictionary, such as `_metadata`: of no use here
+        keys, values = items[::2], items[1::2]
+        if not isinstance(self.stack[-1], dict) or not all(isinstance(key, str) for key in keys):
+            raise ValueError("it sets items of what is no dictionary of names")
+        self.stack[-1].update(zip(keys, values, strict=True))
 
 
 def _stored_tensor(storage: Any, offset: Any, shape: Any, strides: Any) -> StoredTensor:
@@ -184,33 +185,74 @@ def _stored_tensor(storage: Any, offset: Any, shape: Any, strides: Any) -> Store
     return StoredTensor(storage, offset, tuple(shape), tuple(strides))
 
 
+_ReadArgument = Callable[[BinaryIO], Any]
+
+
+def _exactly(stream: BinaryIO, size: int) -> bytes:
+    data = stream.read(size)
+    if len(data) != size:
+        raise ValueError("it breaks off")
+    return data
+
+
+def _integer(size: int, *, signed: bool = False) -> _ReadArgument:
+    return lambda stream: int.from_bytes(_exactly(stream, size), "little", signed=signed)
+
+
+def _text(length_size: int) -> _ReadArgument:
+    read_length = _integer(length_size)
+    return lambda stream: _exactly(stream, read_length(stream)).decode()
+
+
+def _long(stream: BinaryIO) -> int:
+    return int.from_bytes(_exactly(stream, _exactly(stream, 1)[0]), "little", signed=True)
+
+
+def _two_lines(stream: BinaryIO) -> tuple[str, str]:
+    return stream.readline().rstrip(b"\n").decode(), stream.readline().rstrip(b"\n").decode()
+
+
+def _nothing(stream: BinaryIO) -> None:
+    """Read no argument."""
+
+
 _Step = Callable[[_StackMachine, Any], None]
-_NOTHING: _Step = lambda machine, argument: None  # noqa: E731
-_PUSH: _Step = _StackMachine.push
-_STEPS: dict[str, _Step] = {
-    "PROTO": _NOTHING,
-    "FRAME": _NOTHING,
-    **dict.fromkeys(("BININT", "BININT1", "BININT2", "LONG1", "BINUNICODE", "SHORT_BINUNICODE"), _PUSH),
-    "NONE": lambda machine, argument: machine.push(None),
-    "NEWTRUE": lambda machine, argument: machine.push(True),
-    "NEWFALSE": lambda machine, argument: machine.push(False),
-    "MARK": lambda machine, argument: machine.push(_MARK),
-    "EMPTY_DICT": lambda machine, argument: machine.push({}),
-    "EMPTY_TUPLE": lambda machine, argument: machine.push(()),
-    "TUPLE": lambda machine, argument: machine.push(tuple(machine.pop_mark())),
-    "TUPLE1": lambda machine, argument: machine.pop_tuple(1),
-    "TUPLE2": lambda machine, argument: machine.pop_tuple(2),
-    "TUPLE3": lambda machine, argument: machine.pop_tuple(3),
-    "BINPUT": _StackMachine.memoize,
-    "LONG_BINPUT": _StackMachine.memoize,
-    "MEMOIZE": lambda machine, argument: machine.memoize(),
-    "BINGET": lambda machine, argument: machine.push(machine.memo[argument]),
-    "LONG_BINGET": lambda machine, argument: machine.push(machine.memo[argument]),
-    "GLOBAL": lambda machine, argument: machine.global_name(*argument.split(" ", 1)),
-    "STACK_GLOBAL": lambda machine, argument: machine.stack_global(),
-    "BINPERSID": lambda machine, argument: machine.persistent_id(),
-    "REDUCE": lambda machine, argument: machine.reduce(),
-    "SETITEM": lambda machine, argument: machine.set_item(),
-    "SETITEMS": lambda machine, argument: machine.set_items(machine.pop_mark()),
-    "BUILD": lambda machine, argument: machine.build(),
+_STOP = b"."
+_INSTRUCTIONS: dict[bytes, tuple[_ReadArgument, _Step]] = {
+    b"\x80": (_integer(1), lambda machine, protocol: None),  # PROTO
+    b"\x95": (_integer(8), lambda machine, length: None),  # FRAME
+    b"N": (_nothing, lambda machine, _: machine.push(None)),  # NONE
+    b"\x88": (_nothing, lambda machine, _: machine.push(True)),  # NEWTRUE
+    b"\x89": (_nothing, lambda machine, _: machine.push(False)),  # NEWFALSE
+    b"J": (_integer(4, signed=True), _StackMachine.push),  # BININT
+    b"K": (_integer(1), _StackMachine.push),  # BININT1
+    b"M": (_integer(2), _StackMachine.push),  # BININT2
+    b"\x8a": (_long, _StackMachine.push),  # LONG1
+    b"X": (_text(4), _StackMachine.push),  # BINUNICODE
+    b"\x8c": (_text(1), _StackMachine.push),  # SHORT_BINUNICODE
+    b"(": (_nothing, lambda machine, _: machine.push(_MARK)),  # MARK
+    b"}": (_nothing, lambda machine, _: machine.push({})),  # EMPTY_DICT
+    b")": (_nothing, lambda machine, _: machine.push(())),  # EMPTY_TUPLE
+    b"t": (_nothing, lambda machine, _: machine.push(tuple(machine.pop_mark()))),  # TUPLE
+    b"\x85": (_nothing, lambda machine, _: machine.push_tuple(1)),  # TUPLE1
+    b"\x86": (_nothing, lambda machine, _: machine.push_tuple(2)),  # TUPLE2
+    b"\x87": (_nothing, lambda machine, _: machine.push_tuple(3)),  # TUPLE3
+    b"q": (_integer(1), _StackMachine.memoize),  # BINPUT
+    b"r": (_integer(4), _StackMachine.memoize),  # LONG_BINPUT
+    b"\x94": (_nothing, lambda machine, _: machine.memoize(len(machine.memo))),  # MEMOIZE
+    b"h": (_integer(1), lambda machine, index: machine.push(machine.memo[index])),  # BINGET
+    b"j": (_integer(4), lambda machine, index: machine.push(machine.memo[index])),  # LONG_BINGET
+    b"c": (_two_lines, lambda machine, named: machine.push_global(*named)),  # GLOBAL
+    b"\x93": (_nothing, lambda machine, _: machine.push_global(*_pop_pair(machine))),  # STACK_GLOBAL
+    b"Q": (_nothing, lambda machine, _: machine.push_storage()),  # BINPERSID
+    b"R": (_nothing, lambda machine, _: machine.call()),  # REDUCE
+    b"s": (_nothing, lambda machine, _: machine.set_items(_pop_pair(machine))),  # SETITEM
+    b"u": (_nothing, lambda machine, _: machine.set_items(machine.pop_mark())),  # SETITEMS
+    # BUILD would set attributes of a dictionary, such as `_metadata`, which are of no use here.
+    b"b": (_nothing, lambda machine, _: machine.drop()),
 }
+
+
+def _pop_pair(machine: _StackMachine) -> list[Any]:
+    second, first = machine.stack.pop(), machine.stack.pop()
+    return [first, second]
