@@ -18,8 +18,10 @@ from flask_migrate import upgrade
 from app.cli.console import ProgressBar
 from app.extensions import db
 from config import BUNDLED_MODEL, ROOT, Settings
+from gallery import demo
 from gallery.catalog import Catalog
 from gallery.errors import IndexMissingError
+from gallery.manifest import Manifest
 from model.errors import VitrineError
 
 NEEDED_MB = 300
@@ -86,33 +88,42 @@ def index(settings: Settings, environ: Mapping[str, str]) -> None:
             raise StartError(f"GALLERY={wanted} is no folder")
         _flask("gallery", "index", str(folder))
         return
-    demo = settings.data_dir / "demo"
-    root = _root(settings.index_dir)
-    if root is None:
-        root = next(filter(None, map(_root, sorted(settings.index_dir.parent.glob("*")))), demo)
-    elif root != demo:
+    found = _manifest(settings.index_dir)
+    place = settings.data_dir / "demo"
+    root = Path(found.root) if found else _gallery_of_another_model(settings) or place
+    if root == place:
+        _draw_demo(place)
+        drawn = (place / demo.SAMPLES_FILE).stat().st_mtime_ns
+        if found is not None and found.scanned > drawn:
+            return
+    elif found is not None:
         return
-    if (root == demo and _render_demo(demo)) or _root(settings.index_dir) is None:
-        _flask("gallery", "index", str(root))
+    _flask("gallery", "index", str(root))
 
 
-def _root(index_dir: Path) -> Path | None:
-    """Return the folder of pictures that an index was made of; None where there is no index."""
+def _gallery_of_another_model(settings: Settings) -> Path | None:
+    indexes = sorted(settings.index_dir.parent.glob("*"))
+    roots = [Path(found.root) for each in indexes if (found := _manifest(each)) is not None]
+    return next((root for root in roots if root.is_dir()), None)
+
+
+def _manifest(index_dir: Path) -> Manifest | None:
+    """Return what an index says of itself; None where there is none."""
     try:
         with Catalog.open(index_dir) as catalog:
-            return Path(catalog.manifest.root)
+            return catalog.manifest
     except IndexMissingError:
         return None
     except VitrineError as error:
-        raise StartError(f"the index cannot be read ({error})") from error
+        raise StartError(str(error)) from error
 
 
-def _render_demo(directory: Path) -> bool:
-    """Draw the demo gallery unless it is there; say whether anything was drawn."""
-    from gallery import demo
-
-    with ProgressBar("pictograms") as progress:
-        return demo.render(directory, progress)
+def _draw_demo(place: Path) -> None:
+    try:
+        with ProgressBar("pictograms") as progress:
+            demo.render(place, progress)
+    except VitrineError as error:
+        raise StartError(str(error)) from error
 
 
 def _flask(*arguments: str) -> None:
