@@ -216,7 +216,7 @@ def test_logging_in_leads_nowhere_else(app: Flask, maria: Browser) -> None:
 @pytest.mark.parametrize("address", FORMS)
 def test_forms_without_their_token_are_refused_with_the_mend(client: Browser, address: str) -> None:
     client.get("/")
-    answer = client.client.post(address, data={"username": "maria", "password": PASSWORD})
+    answer = client.send(address, {"username": "maria", "password": PASSWORD})
     assert answer.status_code == 400
     assert "reload the page" in answer.text
 
@@ -224,7 +224,7 @@ def test_forms_without_their_token_are_refused_with_the_mend(client: Browser, ad
 def test_another_browsers_token_is_worth_nothing(app: Flask, client: Browser) -> None:
     foreign = Browser(app).token()
     client.get("/login")
-    assert client.client.post("/logout", data={"csrf_token": foreign}).status_code == 400
+    assert client.send("/logout", {"csrf_token": foreign}).status_code == 400
 
 
 def test_names_and_passwords_lie_in_no_table_as_they_are(app: Flask, maria: Browser) -> None:

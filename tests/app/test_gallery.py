@@ -1,0 +1,167 @@
+"""The gallery's pages and files."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from config import Settings
+from gallery.catalog import Catalog, Item
+from tests.support.galleries import tiny_index, write_picture
+from tests.support.web import Browser
+
+
+@pytest.fixture
+def pictures(settings: Settings) -> Path:
+    """The gallery's folder: 70 pictures and some in formats that browsers do not show, indexed."""
+    folder = settings.data_dir / "pictures"
+    write_picture(folder / "odd" / "scan.tiff", 900)
+    write_picture(folder / "odd" / "old.bmp", 901)
+    tiny_index(settings, 70)
+    return folder
+
+
+@pytest.fixture
+def items(pictures: Path, settings: Settings) -> dict[str, Item]:
+    with Catalog.open(settings.index_dir) as catalog:
+        return {item.name: item for item in catalog.page(0, 1000)}
+
+
+def reindex(settings: Settings, seed: int) -> None:
+    tiny_index(settings, 1, seed=seed)
+
+
+def test_without_an_index_the_page_says_how_to_make_one(client: Browser) -> None:
+    answer = client.get("/gallery")
+    assert answer.status_code == 200
+    assert "flask gallery index" in answer.text
+    assert client.get("/gallery/0000000000000000").status_code == 404
+
+
+def test_pages_show_every_picture_once(client: Browser, items: dict[str, Item]) -> None:
+    first, second = client.get("/gallery").text, client.get("/gallery?page=2").text
+    shown = [name for page in (first, second) for name in items if items[name].id in page]
+    assert sorted(shown) == sorted(items)
+    assert client.get("/gallery?page=3").status_code == 404
+
+
+@pytest.mark.parametrize("page", ["0", "-5", "x", "9" * 30])
+def test_senseless_pages_are_no_server_error(client: Browser, pictures: Path, page: str) -> None:
+    assert client.get(f"/gallery?page={page}").status_code in (200, 404)
+
+
+@pytest.mark.parametrize("q", ["SCAN", "odd/", "scan.TIFF"])
+def test_pictures_are_found_by_parts_of_their_paths(client: Browser, items: dict[str, Item], q: str) -> None:
+    page = client.get("/gallery", query_string={"q": q}).text
+    assert items["scan.tiff"].id in page
+    assert items["000.jpg"].id not in page
+
+
+@pytest.mark.parametrize("q", ["%", "_", "'", "\\", "\0", "<script>", "x" * 5000])
+def test_odd_filters_find_nothing_and_break_nothing(client: Browser, pictures: Path, q: str) -> None:
+    answer = client.get("/gallery", query_string={"q": q})
+    assert answer.status_code == 200
+    assert "<script>" not in answer.text
+
+
+def test_a_thumbnail_is_kept_by_browsers_under_its_contents_address(
+    client: Browser, items: dict[str, Item]
+) -> None:
+    item = items["000.jpg"]
+    answer = client.get(f"/gallery/{item.id}/thumb?v={item.sha256[:16]}")
+    assert (answer.status_code, answer.mimetype) == (200, "image/webp")
+    assert {"private", "immutable", "max-age=31536000"} <= set(answer.headers["Cache-Control"].split(", "))
+    again = client.get(f"/gallery/{item.id}/thumb", headers={"If-None-Match": answer.headers["ETag"]})
+    assert again.status_code == 304
+    assert "immutable" not in client.get(f"/gallery/{item.id}/thumb?v=else").headers["Cache-Control"]
+
+
+def test_an_image_is_the_file_itself(client: Browser, pictures: Path, items: dict[str, Item]) -> None:
+    item = items["000.jpg"]
+    answer = client.get(f"/gallery/{item.id}/image")
+    assert answer.data == (pictures / item.path).read_bytes()
+    assert answer.mimetype == "image/jpeg"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
+
+
+@pytest.mark.parametrize("name", ["scan.tiff", "old.bmp"])
+def test_what_browsers_do_not_show_comes_as_a_large_thumbnail(
+    client: Browser, settings: Settings, items: dict[str, Item], name: str
+) -> None:
+    item = items[name]
+    assert client.get(f"/gallery/{item.id}/image").mimetype == "image/webp"
+    shutil.rmtree(settings.thumbnails_dir)
+    answer = client.get(f"/gallery/{item.id}/image")
+    assert answer.headers["Content-Disposition"].startswith("attachment")
+    assert client.get(f"/gallery/{item.id}/thumb").status_code == 404
+
+
+def test_a_file_that_became_something_else_keeps_its_media_type(
+    client: Browser, pictures: Path, items: dict[str, Item]
+) -> None:
+    item = items["000.jpg"]
+    (pictures / item.path).write_text("<script>alert(1)</script>")
+    answer = client.get(f"/gallery/{item.id}/image")
+    assert (answer.mimetype, answer.headers["X-Content-Type-Options"]) == ("image/jpeg", "nosniff")
+
+
+@pytest.mark.parametrize("loss", ["deleted", "a directory", "out of the gallery"])
+def test_a_lost_file_is_shown_as_missing(
+    client: Browser, settings: Settings, pictures: Path, items: dict[str, Item], loss: str
+) -> None:
+    item = items["000.jpg"]
+    path = pictures / item.path
+    path.unlink()
+    if loss == "a directory":
+        path.mkdir()
+    if loss == "out of the gallery":
+        secret = settings.data_dir / "secret.txt"
+        secret.write_text("secret")
+        path.symlink_to(secret)
+    assert client.get(f"/gallery/{item.id}/image").status_code == 404
+    page = client.get(f"/gallery/{item.id}")
+    assert page.status_code == 200
+    assert "has gone" in page.text
+    assert client.get(f"/gallery/{item.id}/thumb").status_code == 200
+
+
+@pytest.mark.parametrize("item", ["../../etc", "..%2f..%2fvitrine.db", "%00", "x" * 3000, "ffffffffffffffff"])
+def test_only_items_of_the_index_are_served(client: Browser, pictures: Path, item: str) -> None:
+    for page in ("", "/thumb", "/image"):
+        assert client.get(f"/gallery/{item}{page}").status_code == 404
+
+
+def test_a_new_index_is_seen_without_a_restart(
+    app: Flask, client: Browser, settings: Settings, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.gallery.current.CHECK_EVERY", 0.0)
+    assert "72" in client.get("/gallery").text
+    write_picture(pictures / "later.png", 5000)
+    reindex(settings, 0)
+    assert "later.png" in client.get("/gallery", query_string={"q": "later"}).text
+
+
+def test_a_damaged_index_is_no_server_error(client: Browser, settings: Settings, pictures: Path) -> None:
+    for generation in (settings.index_dir / "generations").iterdir():
+        (generation / "items.db").write_bytes(b"garbage")
+    assert client.get("/gallery").status_code == 200
+    assert client.get("/").status_code == 200
+
+
+def test_finding_similar_begins_a_search_for_the_item(client: Browser, items: dict[str, Item]) -> None:
+    item = items["001.png"]
+    first = client.post(f"/gallery/{item.id}/similar").headers["Location"]
+    assert client.post(f"/gallery/{item.id}/similar").headers["Location"] == first
+    assert "001.png" in client.get(first).text
+    status = client.get(f"{first}/status").json
+    assert status["picture_url"] == f"/gallery/{item.id}/thumb?v={item.sha256[:16]}"
+    assert client.post("/gallery/ffffffffffffffff/similar").status_code == 404
+
+
+def test_the_home_page_offers_pictures_to_try(client: Browser, items: dict[str, Item]) -> None:
+    page = client.get("/").text
+    assert sum(item.id in page for item in items.values()) == 8

@@ -1,0 +1,362 @@
+"""Putting a picture in: the gate, one search for one submission, caps, and what is left behind."""
+
+from __future__ import annotations
+
+import errno
+import io
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+
+from app import housekeeping, queue
+from app.database import Search, Upload, utcnow
+from app.extensions import db
+from app.searches import lifecycle
+from app.searches.messages import MESSAGES
+from app.uploads import gate, storage
+from config import Settings
+from tests.support.galleries import tiny_index
+from tests.support.pictures import encoded, png, scene
+from tests.support.searches import FINGERPRINT, claimed, finish, set_created
+from tests.support.servers import RedisUnderTest, redis_server
+from tests.support.web import BOTH, JSON, Browser, photo
+
+HUGE = png(20_000, 20_000, b"", depth=1, colour=0)
+REFUSED = [
+    pytest.param(b"", 400, "empty", id="empty"),
+    pytest.param(b"hello", 415, "unsupported_format", id="text"),
+    pytest.param(b"<svg onload=alert(1)>", 415, "unsupported_format", id="svg"),
+    pytest.param(b"%!PS-Adobe-3.0 EPSF-3.0", 415, "unsupported_format", id="eps"),
+    pytest.param(photo()[:60], 422, "broken", id="cut off"),
+    pytest.param(HUGE, 413, "too_many_pixels", id="bomb"),
+    pytest.param(b"\xff\xd8\xff" + b"\0" * 2**20, 413, "too_large", id="too large"),
+]
+
+
+@pytest.fixture
+def environ() -> dict[str, str]:
+    return {"MAX_UPLOAD_MB": "1", "MAX_PENDING_PER_OWNER": "3", "MAX_QUEUE": "8"}
+
+
+@pytest.fixture
+def redis() -> Iterator[RedisUnderTest]:
+    with redis_server() as server:
+        yield server
+
+
+def stored(settings: Settings) -> list[Path]:
+    return list(settings.uploads_dir.glob("*"))
+
+
+def rows(app: Flask, table: type = Search) -> int:
+    with app.app_context():
+        return db.session.scalar(sa.select(sa.func.count()).select_from(table)) or 0
+
+
+@BOTH
+def test_a_picture_becomes_a_row_a_file_and_a_page(app: Flask, client: Browser, settings: Settings) -> None:
+    answer = client.search(filename="фото.jpg")
+    assert answer.status_code == 201
+    search_id = uuid.UUID(answer.json["id"])
+    assert answer.json["url"] == f"/searches/{search_id}"
+    assert answer.json["status_url"] == f"/searches/{search_id}/status"
+    page = client.get(answer.json["url"])
+    assert page.status_code == 200
+    assert "фото.jpg" in page.text
+    assert [file.read_bytes() for file in stored(settings)] == [photo()]
+    status = client.get(answer.json["status_url"]).json
+    assert (status["status"], status["stage"], status["position"]) == ("queued", "waiting", 1)
+    assert (status["results"], status["error"]) == ([], None)
+
+
+def test_without_a_script_the_form_leads_to_the_search(client: Browser) -> None:
+    answer = client.post("/searches", {"image": (io.BytesIO(photo()), "p.jpg")})
+    assert answer.status_code == 303
+    assert client.get(answer.headers["Location"]).status_code == 200
+
+
+@pytest.mark.parametrize(("content", "status", "code"), REFUSED)
+def test_what_is_no_picture_is_refused_and_leaves_nothing(
+    app: Flask, client: Browser, settings: Settings, content: bytes, status: int, code: str
+) -> None:
+    answer = client.search(content=content)
+    assert answer.status_code == status
+    assert answer.json["error"] == {"code": code, "message": str(MESSAGES[code])}
+    assert (rows(app), rows(app, Upload), stored(settings)) == (0, 0, [])
+
+
+@pytest.mark.parametrize(("content", "status", "code"), REFUSED)
+def test_without_a_script_the_form_comes_back_with_what_is_wrong(
+    settings: Settings, client: Browser, content: bytes, status: int, code: str
+) -> None:
+    tiny_index(settings)
+    answer = client.post("/searches", {"image": (io.BytesIO(content), "p.jpg")})
+    assert answer.status_code == status
+    assert str(MESSAGES[code]).split(".")[0].replace("'", "&#39;") in answer.text
+    assert 'name="image"' in answer.text
+
+
+def test_a_form_without_a_picture_is_refused(client: Browser) -> None:
+    assert client.post("/searches", headers=JSON).json["error"]["code"] == "empty"
+
+
+def test_a_body_beyond_the_limit_is_refused_before_it_is_read(client: Browser) -> None:
+    answer = client.search(content=photo() + b"\0" * 2**21)
+    assert answer.status_code == 413
+    assert answer.json["error"]["code"] == "too_large"
+
+
+def test_a_form_of_many_parts_is_refused(client: Browser) -> None:
+    token = client.token()
+    answer = client.send("/searches", {"csrf_token": token, **dict.fromkeys(map(str, range(10_000)), "")})
+    assert answer.status_code == 413
+
+
+def test_other_forms_take_no_large_bodies(client: Browser) -> None:
+    answer = client.post("/login", {"username": "x" * 2**20, "password": "y"})
+    assert answer.status_code == 413
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "AVIF"])
+def test_every_allowed_format_is_let_in(client: Browser, app: Flask, kind: str) -> None:
+    search_id = client.searched(content=encoded(scene(), kind))
+    with app.app_context():
+        upload = db.session.get_one(Search, search_id).upload
+        assert upload is not None
+        assert (upload.format, upload.width, upload.height) == (kind, 64, 48)
+
+
+@pytest.mark.parametrize(
+    ("sent", "shown"),
+    [
+        ("photo.jpg", "photo.jpg"),
+        ("../../etc/passwd", "passwd"),
+        ("C:\\Users\\me\\cat.png", "cat.png"),
+        ("фото.jpg", "фото.jpg"),
+        ("a\0b\nc\x1b[31m.jpg", "abc[31m.jpg"),
+        ("\u202egpj.exe", "gpj.exe"),
+        ("<b>x</b>.jpg", "b>.jpg"),
+        ("x" * 4096, "x" * 255),
+        ("..", ".."),
+        ("", "picture"),
+        (None, "picture"),
+        ("\u200b", "picture"),
+    ],
+)
+def test_a_files_name_is_only_ever_shown(sent: str | None, shown: str) -> None:
+    assert gate.shown_name(sent) == shown
+
+
+def test_a_files_name_is_escaped(client: Browser) -> None:
+    search_id = client.searched(filename="<img src=x onerror=alert(1)>.jpg")
+    assert "<img src=x" not in client.get(f"/searches/{search_id}").text
+
+
+@BOTH
+def test_one_form_sent_fifty_times_is_one_search(app: Flask, client: Browser, settings: Settings) -> None:
+    client.get("/")
+    token, submission = client.token(), uuid.uuid4().hex
+    session = client.client.get_cookie("vitrine_session")
+    assert session is not None
+    ids = []
+
+    def send() -> None:
+        browser = Browser(app)
+        browser.client.set_cookie("vitrine_session", session.value)
+        for _ in range(10):
+            data = {"csrf_token": token, "submission": submission, "image": (io.BytesIO(photo()), "p.jpg")}
+            ids.append(browser.send("/searches", data, headers=JSON).json["id"])
+
+    threads = [threading.Thread(target=send) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(ids) == 50
+    assert len(set(ids)) == rows(app) == rows(app, Upload) == len(stored(settings)) == 1
+
+
+def test_the_same_submission_of_somebody_else_is_another_search(app: Flask, client: Browser) -> None:
+    first = client.searched(submission="0123456789abcdef")
+    assert Browser(app).searched(submission="0123456789abcdef") != first
+
+
+@BOTH
+def test_one_owner_cannot_fill_the_queue(app: Flask, client: Browser, settings: Settings) -> None:
+    answers = [client.search() for _ in range(5)]
+    assert [answer.status_code for answer in answers] == [201] * 3 + [429] * 2
+    assert answers[-1].json["error"]["code"] == "too_many_pending"
+    assert int(answers[-1].headers["Retry-After"]) > 0
+    assert (rows(app), len(stored(settings))) == (3, 3)
+    assert Browser(app).search().status_code == 201
+
+
+@BOTH
+def test_the_queue_has_an_end_whoever_sends(app: Flask, settings: Settings) -> None:
+    """Many at once: counting and adding must not be overtaken."""
+    answers = []
+
+    def send() -> None:
+        answers.append(Browser(app).search())
+
+    threads = [threading.Thread(target=send) for _ in range(14)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    refused = [answer for answer in answers if answer.status_code != 201]
+    assert {answer.status_code for answer in refused} == {503}
+    assert all(int(answer.headers["Retry-After"]) > 0 for answer in refused)
+    assert (rows(app), len(stored(settings))) == (8, 8)
+
+
+def test_a_search_that_has_ended_makes_room(app: Flask, client: Browser) -> None:
+    ids = [client.searched() for _ in range(3)]
+    assert client.search().status_code == 429
+    with app.app_context():
+        finish(claimed(ids[0]))
+    assert client.search().status_code == 201
+
+
+def test_a_full_disk_is_said_and_leaves_neither_row_nor_file(
+    app: Flask, client: Browser, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(storage.os, "fsync", full)
+    answer = client.search()
+    assert (answer.status_code, answer.json["error"]["code"]) == (503, "unavailable")
+    assert "Retry-After" in answer.headers
+    assert (rows(app), stored(settings)) == (0, [])
+
+
+def test_a_commit_that_fails_leaves_no_file(
+    app: Flask, client: Browser, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(session: object) -> None:
+        raise sa.exc.OperationalError("COMMIT", None, Exception("the server went away"))
+
+    client.token()
+    monkeypatch.setattr("app.searches.service.admit_one_at_a_time", fail)
+    assert client.search().status_code == 503
+    assert (rows(app), stored(settings)) == (0, [])
+
+
+def test_places_in_the_queue_are_counted_over_all_owners(app: Flask) -> None:
+    first, second = Browser(app), Browser(app)
+    ids = [(browser, browser.searched()) for browser in (first, second, first)]
+    places = [browser.get(f"/searches/{search_id}/status").json["position"] for browser, search_id in ids]
+    assert places == [1, 2, 3]
+
+
+def test_a_finished_search_shows_what_was_found(app: Flask, client: Browser) -> None:
+    search_id = client.searched()
+    with app.app_context():
+        preview = storage.save_preview(io.BytesIO(photo(kind="WEBP")))
+        finish(claimed(search_id), preview=preview)
+    status = client.get(f"/searches/{search_id}/status").json
+    assert (status["status"], status["searched"], status["seconds"]) == ("done", 12, 0.5)
+    assert [result["rank"] for result in status["results"]] == [1, 2, 3]
+    assert status["results"][0] | {"score": 1.0, "name": "0.jpg", "item": "0" * 16} == status["results"][0]
+    assert status["results"][0]["thumb_url"].startswith(f"/gallery/{'0' * 16}/thumb?v=")
+    assert "0.jpg" in client.get(f"/searches/{search_id}").text
+    picture = client.get(status["picture_url"])
+    assert (picture.mimetype, picture.headers["X-Content-Type-Options"]) == ("image/webp", "nosniff")
+    assert "sandbox" in picture.headers["Content-Security-Policy"]
+
+
+def test_the_original_is_never_served(client: Browser) -> None:
+    search_id = client.searched()
+    assert client.get(f"/searches/{search_id}/picture").status_code == 404
+
+
+@pytest.mark.parametrize("code", ["broken", "no_index", "worker_lost", "something new"])
+def test_a_failed_search_says_why_and_offers_to_retry_where_that_helps(
+    app: Flask, client: Browser, code: str
+) -> None:
+    search_id = client.searched()
+    with app.app_context():
+        lifecycle.fail(claimed(search_id), code)
+    message = str(MESSAGES.get(code, MESSAGES["internal"]))
+    assert client.get(f"/searches/{search_id}/status").json["error"] == {"code": code, "message": message}
+    page = client.get(f"/searches/{search_id}").text
+    assert (f'action="/searches/{search_id}/again"' in page) is (code != "broken")
+
+
+@BOTH
+def test_searching_again_uses_the_picture_that_is_kept(
+    app: Flask, client: Browser, settings: Settings
+) -> None:
+    search_id = client.searched()
+    with app.app_context():
+        preview = storage.save_preview(io.BytesIO(b"webp"))
+        finish(claimed(search_id), features=b"12345678", fingerprint=FINGERPRINT, preview=preview)
+    first = client.post(f"/searches/{search_id}/again").headers["Location"]
+    assert client.post(f"/searches/{search_id}/again").headers["Location"] == first
+    assert first != f"/searches/{search_id}"
+    assert rows(app, Upload) == len(stored(settings)) == 1
+
+
+def test_a_picture_that_is_not_kept_cannot_be_searched_again(app: Flask, client: Browser) -> None:
+    search_id = client.searched()
+    with app.app_context():
+        lifecycle.fail(claimed(search_id), "broken")
+    assert client.post(f"/searches/{search_id}/again", headers=JSON).status_code == 410
+
+
+def test_with_redis_away_the_search_waits_and_says_so(app: Flask, client: Browser) -> None:
+    search_id = client.searched()
+    notice = client.get(f"/searches/{search_id}/status").json["notice"]
+    assert notice
+    assert notice in client.get(f"/searches/{search_id}").text
+
+
+class TestWithRedis:
+    """The queue follows the rows."""
+
+    @pytest.fixture
+    def redis_url(self, redis: RedisUnderTest) -> str:
+        return redis.url
+
+    def test_the_search_is_enqueued_once_it_is_committed(self, app: Flask, client: Browser) -> None:
+        search_id = client.searched()
+        with app.app_context():
+            assert queue.live_job_ids() == {str(search_id)}
+        assert client.get(f"/searches/{search_id}/status").json["notice"] is None
+
+    def test_a_hung_redis_delays_a_search_by_a_moment_only(
+        self, redis: RedisUnderTest, app: Flask, client: Browser
+    ) -> None:
+        client.searched()
+        redis.pause()
+        token = client.token()
+        data = {"csrf_token": token, "image": (io.BytesIO(photo()), "p.jpg")}
+        began = time.monotonic()
+        answer = client.send("/searches", data, headers=JSON)
+        assert answer.status_code == 201
+        assert client.get(answer.json["status_url"]).json["notice"]
+        assert time.monotonic() - began < 3  # redis-py's own settings would take over 20
+        redis.resume()
+
+
+def test_old_searches_of_visitors_are_thrown_away_and_others_kept(
+    app: Flask, client: Browser, settings: Settings
+) -> None:
+    account = Browser(app)
+    account.signup()
+    old, young, kept = client.searched(), client.searched(), account.searched()
+    with app.app_context():
+        for search_id in (old, kept):
+            set_created(search_id, utcnow() - timedelta(days=8))
+        swept = housekeeping.sweep(utcnow())
+        left = set(db.session.scalars(sa.select(Search.id)))
+    assert (swept.searches, left) == (1, {young, kept})
+    assert len(stored(settings)) == 2
