@@ -7,6 +7,7 @@ with the name of the variable, what was found and what would be right.
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from contextlib import suppress
@@ -54,6 +55,9 @@ class Settings:
     preprocess, positions : str
         How a picture becomes a tensor, and how positions are interpolated; both are part of an index's
         fingerprint. `positions` is empty where the checkpoint's own choice holds.
+    dinov2_mirror, hf_endpoint : str
+        A mirror that official checkpoints are fetched from instead of their home, and the Hugging Face hub or a
+        mirror of it as a second resort. Empty where not set.
     workers : int
         Search processes that one ``python -m worker`` keeps running.
     """
@@ -75,6 +79,8 @@ class Settings:
     max_queue: int
     max_pending_per_owner: int
     job_timeout: int
+    dinov2_mirror: str
+    hf_endpoint: str
     production: bool
     proxy_hops: int
     trusted_hosts: tuple[str, ...]
@@ -141,6 +147,8 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         max_queue=read.number("MAX_QUEUE", 500, 1, 1_000_000),
         max_pending_per_owner=read.number("MAX_PENDING_PER_OWNER", 20, 1, 10_000),
         job_timeout=read.number("JOB_TIMEOUT", 60, 1, 3600),
+        dinov2_mirror=read.address("DINOV2_MIRROR"),
+        hf_endpoint=read.address("HF_ENDPOINT"),
         production=production,
         proxy_hops=read.number("PROXY_HOPS", 0, 0, 8),
         trusted_hosts=tuple(filter(None, map(str.strip, read.text("TRUSTED_HOSTS", "").split(",")))),
@@ -160,6 +168,14 @@ class _Reader:
         if value not in allowed:
             choices = ", ".join(filter(None, allowed))
             raise SettingsError(f"{name} is {value!r}; it must be one of: {choices}.")
+        return value
+
+    def address(self, name: str) -> str:
+        value = self.text(name, "")
+        if value and not re.fullmatch(r"https?://[^\s/?#]+[^\s?#]*", value):
+            raise SettingsError(
+                f"{name} is {value!r}; it must be a web address such as https://mirror.example/dinov2."
+            )
         return value
 
     def number(self, name: str, default: int, low: int, high: int) -> int:
