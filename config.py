@@ -56,8 +56,8 @@ class Settings:
         How a picture becomes a tensor, and how positions are interpolated; both are part of an index's
         fingerprint. `positions` is empty where the checkpoint's own choice holds.
     dinov2_mirror, hf_endpoint : str
-        A mirror that official checkpoints are fetched from instead of their home, and the Hugging Face hub or a
-        mirror of it as a second resort. Empty where not set.
+        A mirror that official checkpoints are fetched from instead of their home, and the Hugging Face hub or
+        a mirror of it as a second resort. Empty where not set.
     workers : int
         Search processes that one ``python -m worker`` keeps running.
     """
