@@ -12,6 +12,8 @@ from flask import Flask
 from PIL import Image
 from werkzeug.test import TestResponse
 
+from app.accounts import service
+
 PASSWORD = "rhubarb-and-ginger"
 TOKEN = re.compile(r'name="csrf_token"[^>]*value="([^"]+)"')
 JSON = {"Accept": "application/json"}
@@ -24,6 +26,14 @@ def photo(colour: tuple[int, int, int] = (200, 60, 30), kind: str = "JPEG", **op
     file = io.BytesIO()
     Image.new("RGB", (64, 48), colour).save(file, kind, **options)
     return file.getvalue()
+
+
+def account_id(app: Flask, name: str) -> int:
+    """The id of an account."""
+    with app.app_context():
+        user = service.find(name)
+        assert user is not None
+        return user.id
 
 
 class Browser:

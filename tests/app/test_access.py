@@ -1,0 +1,157 @@
+"""Who may do what: every route, for everybody who may ask. A new route fails here until it has a line."""
+
+from __future__ import annotations
+
+import io
+import uuid
+from typing import NamedTuple
+
+import pytest
+from flask import Flask
+
+from app.accounts import tokens
+from app.extensions import db
+from app.uploads import storage
+from config import Settings
+from gallery.catalog import Catalog
+from tests.support.galleries import tiny_index
+from tests.support.searches import claimed, finish
+from tests.support.web import Browser, account_id, photo
+
+
+class Line(NamedTuple):
+    """Status for a visitor, another account and the owner; `api` also without and with the owner's token."""
+
+    visitor: int
+    other: int
+    owner: int
+
+
+PUBLIC = Line(200, 200, 200)
+ONWARD = Line(303, 303, 303)
+OWNERS = Line(404, 404, 200)
+OWNERS_FORM = Line(404, 404, 303)
+ACCOUNT = Line(303, 200, 200)
+TO_LOGIN_OR_FORM = Line(303, 422, 422)
+
+ROUTES = {
+    "GET /": PUBLIC,
+    "GET /about": PUBLIC,
+    "GET /healthz": PUBLIC,
+    "GET /readyz": Line(503, 503, 503),  # there is no Redis
+    "GET /metrics": PUBLIC,
+    "GET /static/<path:filename>": PUBLIC,
+    "GET /gallery": PUBLIC,
+    "GET /gallery/<item_id>": PUBLIC,
+    "GET /gallery/<item_id>/thumb": PUBLIC,
+    "GET /gallery/<item_id>/image": PUBLIC,
+    "GET /history": PUBLIC,
+    "GET /login": Line(200, 303, 303),
+    "GET /signup": Line(200, 303, 303),
+    "GET /account": ACCOUNT,
+    "GET /searches/<uuid:search_id>": OWNERS,
+    "GET /searches/<uuid:search_id>/status": OWNERS,
+    "GET /searches/<uuid:search_id>/picture": OWNERS,
+    "GET /api/v1/searches/<uuid:search_id>": Line(401, 404, 200),
+    "POST /api/v1/searches": Line(401, 201, 201),
+    "POST /preferences": ONWARD,
+    "POST /password-check": Line(415, 415, 415),  # a form is not JSON
+    "POST /searches": ONWARD,
+    "POST /searches/<uuid:search_id>/again": OWNERS_FORM,
+    "POST /gallery/<item_id>/similar": ONWARD,
+    "POST /history/<uuid:search_id>/delete": OWNERS_FORM,
+    "POST /history/delete": ONWARD,
+    "POST /login": Line(422, 303, 303),
+    "POST /signup": Line(422, 303, 303),
+    "POST /logout": ONWARD,
+    "POST /account/password": TO_LOGIN_OR_FORM,
+    "POST /account/logout": ONWARD,
+    "POST /account/delete": TO_LOGIN_OR_FORM,
+    "POST /account/tokens": TO_LOGIN_OR_FORM,
+    "POST /account/tokens/<int:token_id>/revoke": Line(303, 404, 303),
+}
+
+
+class World:
+    """An owner with a finished search and a token, another account, a visitor with a search of its own."""
+
+    def __init__(self, app: Flask, settings: Settings) -> None:
+        tiny_index(settings)
+        with Catalog.open(settings.index_dir) as catalog:
+            self.item_id = catalog.at(0).id
+        self.browsers = {who: Browser(app) for who in Line._fields}
+        self.tokens: dict[str, str] = {}
+        for who in ("other", "owner"):
+            self.browsers[who].signup(who)
+            with app.app_context():
+                self.tokens[who] = tokens.create(account_id(app, who), "shop")
+        self.browsers["visitor"].searched()
+        self.search_id = self.browsers["owner"].searched()
+        with app.app_context():
+            preview = storage.save_preview(io.BytesIO(photo(kind="WEBP")))
+            finish(claimed(self.search_id), preview=preview)
+            self.token_id = tokens.of(account_id(app, "owner"))[0].id
+            db.session.rollback()
+
+    def ask(self, route: str, who: str) -> int:
+        method, rule = route.split(" ", 1)
+        path = rule.replace("<item_id>", self.item_id).replace("<uuid:search_id>", str(self.search_id))
+        path = path.replace("<int:token_id>", str(self.token_id)).replace("<path:filename>", "css/base.css")
+        headers = {"Authorization": f"Bearer {self.tokens[who]}"} if who in self.tokens else {}
+        if method == "GET":
+            return self.browsers[who].get(path, headers=headers).status_code
+        picture = {"image": (io.BytesIO(photo()), "p.jpg")} if path.endswith("/searches") else {}
+        return self.browsers[who].post(path, picture, headers=headers).status_code
+
+
+@pytest.fixture
+def world(app: Flask, settings: Settings) -> World:
+    return World(app, settings)
+
+
+def routes(app: Flask) -> set[str]:
+    return {
+        f"{method} {rule.rule}"
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+
+
+def test_every_route_has_a_line(app: Flask) -> None:
+    assert routes(app) == set(ROUTES)
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_a_route_answers_each_as_it_should(world: World, route: str) -> None:
+    assert Line(*(world.ask(route, who) for who in Line._fields)) == ROUTES[route]
+
+
+def test_another_visitor_is_a_stranger_too(app: Flask, client: Browser) -> None:
+    search_id = client.searched()
+    stranger = Browser(app)
+    stranger.searched()
+    for page in ("", "/status", "/picture"):
+        assert stranger.get(f"/searches/{search_id}{page}").status_code == 404
+    assert stranger.post(f"/searches/{search_id}/again").status_code == 404
+    assert stranger.post(f"/history/{search_id}/delete").status_code == 404
+    assert client.get(f"/searches/{search_id}").status_code == 200
+
+
+def test_a_search_that_never_was_looks_like_somebody_elses(app: Flask, client: Browser) -> None:
+    foreign = Browser(app).searched()
+    ids = str(foreign), str(uuid.uuid4())
+    answers = [client.get(f"/searches/{search_id}") for search_id in ids]
+    assert answers[0].status_code == answers[1].status_code == 404
+    assert answers[0].text.replace(ids[0], ids[1]) == answers[1].text
+
+
+def test_a_cookie_does_not_open_the_api(maria: Browser) -> None:
+    search_id = maria.searched()
+    assert maria.get(f"/api/v1/searches/{search_id}").status_code == 401
+
+
+def test_a_token_does_not_open_the_pages(app: Flask, maria: Browser) -> None:
+    with app.app_context():
+        token = tokens.create(account_id(app, "maria"), "shop")
+    answer = Browser(app).get("/account", headers={"Authorization": f"Bearer {token}"})
+    assert answer.status_code == 303

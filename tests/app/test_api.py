@@ -1,0 +1,167 @@
+"""The API: a picture goes in, ten ids come out."""
+
+from __future__ import annotations
+
+import io
+import threading
+import uuid
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from werkzeug.test import TestResponse
+
+from app.accounts import tokens
+from app.api.waiting import WaitingRoom
+from app.database import ApiToken, Search
+from app.extensions import db
+from tests.support.searches import claimed, finish
+from tests.support.web import BOTH, Browser, account_id, photo
+
+
+@pytest.fixture
+def environ() -> dict[str, str]:
+    return {"MAX_UPLOAD_MB": "1", "MAX_PENDING_PER_OWNER": "3", "WEB_THREADS": "4"}
+
+
+class Program:
+    """A program with a token."""
+
+    def __init__(self, app: Flask, token: str) -> None:
+        self.app, self.token = app, token
+
+    def post(self, data: Any = None, path: str = "/api/v1/searches", **headers: str) -> TestResponse:
+        sent = {"Authorization": f"Bearer {self.token}"} | {
+            name.replace("_", "-"): value for name, value in headers.items()
+        }
+        return self.app.test_client().post(path, data=data, headers=sent, buffered=True)
+
+    def get(self, path: str) -> TestResponse:
+        return self.app.test_client().get(path, headers={"Authorization": f"Bearer {self.token}"})
+
+
+@pytest.fixture
+def program(app: Flask, maria: Browser) -> Program:
+    with app.app_context():
+        return Program(app, tokens.create(account_id(app, "maria"), "shop"))
+
+
+@BOTH
+def test_a_picture_can_be_sent_as_the_body_or_in_a_form(program: Program) -> None:
+    body = program.post(photo(), Content_Type="image/jpeg")
+    form = program.post({"image": (io.BytesIO(photo()), "p.jpg")})
+    for answer in (body, form):
+        assert answer.status_code == 201
+        assert (answer.json["status"], answer.json["results"]) == ("queued", [])
+        assert answer.headers["Location"] == answer.json["url"] == f"/api/v1/searches/{answer.json['id']}"
+        assert program.get(answer.json["url"]).json["id"] == answer.json["id"]
+
+
+def test_no_cookie_is_set_and_none_is_needed(program: Program) -> None:
+    assert "Set-Cookie" not in program.post(photo()).headers
+
+
+def test_the_account_finds_its_programs_searches_in_its_history(program: Program, maria: Browser) -> None:
+    search_id = program.post(photo()).json["id"]
+    assert maria.get(f"/searches/{search_id}").status_code == 200
+
+
+@BOTH
+def test_waiting_brings_the_results_as_soon_as_they_are_there(app: Flask, program: Program) -> None:
+    search_id = uuid.UUID(program.post(photo()).json["id"])
+
+    def work() -> None:
+        with app.app_context():
+            finish(claimed(search_id))
+
+    worker = threading.Timer(0.3, work)
+    worker.start()
+    answer = program.get(f"/api/v1/searches/{search_id}?wait=20")
+    worker.join()
+    assert answer.json["status"] == "done"
+    assert [hit["item"] for hit in answer.json["results"]] == [f"{n:016x}" for n in range(3)]
+
+
+@pytest.mark.parametrize("wait", ["0", "-1", "nan", "inf", "-inf", "x", "", "0.01"])
+def test_senseless_waits_are_answered_at_once(program: Program, wait: str) -> None:
+    assert program.post(photo(), f"/api/v1/searches?wait={wait}").json["status"] == "queued"
+
+
+def test_who_finds_no_seat_is_answered_at_once(app: Flask, program: Program) -> None:
+    room: WaitingRoom = app.extensions["vitrine_waiting"]
+    room._seats.acquire()
+    room._seats.acquire()
+    assert program.post(photo(), "/api/v1/searches?wait=30").json["status"] == "queued"
+
+
+@pytest.mark.parametrize("authorization", [None, "", "Bearer", "Bearer x", "Basic bWFyaWE6eA==", "Bearer é"])
+def test_without_a_token_that_fits_nothing_is_said(app: Flask, authorization: str | None) -> None:
+    headers = {"Authorization": authorization} if authorization is not None else {}
+    answer = app.test_client().post("/api/v1/searches", data=photo(), headers=headers)
+    assert answer.status_code == 401
+    assert answer.json["error"]["code"] == "unauthorized"
+    assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "code"),
+    [
+        (b"", 400, "empty"),
+        (b"hello", 415, "unsupported_format"),
+        (photo() + b"\0" * 2**20, 413, "too_large"),
+        (photo() + b"\0" * 2**21, 413, "too_large"),
+    ],
+)
+def test_refusals_are_json(program: Program, content: bytes, status: int, code: str) -> None:
+    answer = program.post(content, Content_Type="application/octet-stream")
+    assert (answer.status_code, answer.json["error"]["code"]) == (status, code)
+
+
+def test_errors_are_json_even_for_a_browser(program: Program) -> None:
+    answer = program.app.test_client().get("/api/v1/nothing", headers={"Accept": "text/html"})
+    assert (answer.status_code, answer.json["error"]["code"]) == (404, "not_found")
+
+
+def test_one_idempotency_key_is_one_search(app: Flask, program: Program) -> None:
+    ids = {program.post(photo(), Idempotency_Key="order-4711").json["id"] for _ in range(3)}
+    assert len(ids) == 1
+
+
+def test_the_caps_hold_for_programs(program: Program) -> None:
+    answers = [program.post(photo()) for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [201] * 3 + [429]
+    assert int(answers[-1].headers["Retry-After"]) > 0
+
+
+def test_a_token_is_shown_once_and_kept_as_a_hash(app: Flask, maria: Browser) -> None:
+    words = maria.post("/account/tokens", {"name": "shop"}).text.replace('"', " ").replace("<", " ").split()
+    token = next(word for word in words if word.startswith(tokens.PREFIX))
+    assert Program(app, token).post(photo()).status_code == 201
+    assert token not in maria.get("/account").text
+    with app.app_context():
+        assert token not in str(db.session.execute(sa.select(ApiToken.__table__)).all())
+
+
+def test_a_revoked_token_is_dead(app: Flask, program: Program, maria: Browser) -> None:
+    with app.app_context():
+        token_id = tokens.of(account_id(app, "maria"))[0].id
+    maria.post(f"/account/tokens/{token_id}/revoke")
+    assert program.post(photo()).status_code == 401
+
+
+def test_an_account_has_so_many_tokens_and_no_more(app: Flask, maria: Browser) -> None:
+    with app.app_context():
+        for number in range(tokens.MAX_TOKENS):
+            tokens.create(account_id(app, "maria"), str(number))
+    assert maria.post("/account/tokens", {"name": "one more"}).status_code == 422
+
+
+def test_a_search_deleted_while_one_waits_is_a_404(app: Flask, program: Program, maria: Browser) -> None:
+    search_id = program.post(photo()).json["id"]
+    deletion = threading.Timer(0.3, lambda: maria.post(f"/history/{search_id}/delete"))
+    deletion.start()
+    assert program.get(f"/api/v1/searches/{search_id}?wait=20").status_code == 404
+    deletion.join()
+    with app.app_context():
+        assert db.session.scalar(sa.select(sa.func.count()).select_from(Search)) == 0
