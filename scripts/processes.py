@@ -83,8 +83,7 @@ class Processes:
             if time.monotonic() > deadline:
                 return False
             time.sleep(0.05)
-        for reader in self._readers:
-            reader.join(1.0)
+        self._join()
         return True
 
     def kill(self) -> None:
@@ -93,6 +92,11 @@ class Processes:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+        self._join()
+
+    def _join(self) -> None:
+        for reader in self._readers:
+            reader.join(1.0)
 
 
 def say(text: str) -> None:
@@ -102,5 +106,6 @@ def say(text: str) -> None:
 
 
 def _pass_on(name: str, output: IO[str]) -> None:
-    for line in output:
-        say(f"{name:<7}| {line.rstrip()}")
+    with output:
+        for line in output:
+            say(f"{name:<7}| {line.rstrip()}")

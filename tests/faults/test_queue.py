@@ -19,6 +19,7 @@ from app.queue import JOB, QUEUE_NAME
 from app.searches import lifecycle
 from app.searches.deletion import delete_searches
 from tests.support.installation import PICTURES, VISITOR, Gate, Installation, picture
+from tests.support.servers import alive
 from tests.support.waiting import eventually
 
 GATED = ("-m", "tests.support.gated_worker")
@@ -26,10 +27,6 @@ GATED = ("-m", "tests.support.gated_worker")
 
 def parent_of(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-
-
-def alive(pid: int) -> bool:
-    return Path(f"/proc/{pid}").exists()
 
 
 def test_row_01_a_killed_job_is_retried_and_then_fails_honestly(

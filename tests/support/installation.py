@@ -25,7 +25,7 @@ from app.uploads import storage
 from config import BUNDLED_WEIGHTS, load_settings
 from gallery.indexing import build
 from model import load_encoder
-from tests.support.servers import Process, RedisUnderTest, process, redis_server
+from tests.support.servers import Process, RedisUnderTest, answers, free_port, process, redis_server
 from tests.support.waiting import eventually
 
 PICTURES = 24
@@ -132,6 +132,15 @@ class Installation:
                 yield running
         finally:
             client.close()
+
+    @contextlib.contextmanager
+    def web(self, **environ: str) -> Iterator[str]:
+        """Run the web server; yield its address once it answers."""
+        port = free_port()
+        settings, log = {**self.environ, "PORT": str(port), **environ}, self.directory / "web.log"
+        address = f"http://127.0.0.1:{port}"
+        with process("wsgi.py", environ=settings, log=log, ready=lambda: answers(address)):
+            yield address
 
     def searchers(self) -> list[int]:
         """Process ids of the searchers that Redis knows of."""

