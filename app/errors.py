@@ -12,7 +12,7 @@ from flask_babel import lazy_gettext as _l
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, SecurityError
 
 from app.accounts.throttle import ThrottledError
 from app.extensions import db
@@ -79,6 +79,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(CSRFError, lambda error: respond(400, EXPIRED))
     app.register_error_handler(ThrottledError, _throttled)
     app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(SecurityError, _untrusted_host)
     app.register_error_handler(OperationalError, _database_away)
     app.register_error_handler(PoolTimeoutError, _database_away)
     app.register_error_handler(OSError, _disk)
@@ -136,6 +137,11 @@ def _refused(error: RefusalError) -> ResponseReturnValue:
 
 def _throttled(error: ThrottledError) -> ResponseReturnValue:
     return respond(429, retry_after=error.wait)
+
+
+def _untrusted_host(_error: SecurityError) -> ResponseReturnValue:
+    """Answer without a page: its links would need the host."""
+    return "This site does not answer to this name.", 400, {"Content-Type": "text/plain; charset=utf-8"}
 
 
 def _http(error: HTTPException) -> ResponseReturnValue:

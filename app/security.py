@@ -79,7 +79,7 @@ def _limit_body() -> None:
 
 
 def _protect() -> None:
-    if request.blueprint != WITHOUT_COOKIES:
+    if request.endpoint is not None and request.blueprint != WITHOUT_COOKIES:
         csrf.protect()
 
 

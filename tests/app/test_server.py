@@ -1,0 +1,111 @@
+"""The web process itself: starting, refusing to start, serving, ending."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from config import ROOT, Settings
+from tests.support.servers import Process, free_port, process
+from tests.support.waiting import eventually
+
+
+@pytest.fixture
+def environment(settings: Settings) -> dict[str, str]:
+    return {
+        "DATA_DIR": str(settings.data_dir),
+        "DATABASE_URL": settings.database_url,
+        "REDIS_URL": settings.redis_url,
+        "SECRET_KEY": settings.secret_key,
+        "MODEL": settings.model,
+        "MAX_UPLOAD_MB": "1",
+        "PORT": str(free_port()),
+    }
+
+
+@pytest.fixture
+def server(environment: dict[str, str], tmp_path: Path) -> Iterator[Process]:
+    log = tmp_path / "web.log"
+    with process("wsgi.py", environ=environment, log=log, ready=lambda: answers(environment)) as running:
+        yield running
+
+
+def address(environment: dict[str, str], path: str = "/healthz") -> str:
+    return f"http://127.0.0.1:{environment['PORT']}{path}"
+
+
+def answers(environment: dict[str, str]) -> bool:
+    try:
+        return requests.get(address(environment), timeout=5).ok
+    except requests.ConnectionError:
+        return False
+
+
+def start(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "wsgi.py"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60
+    )
+
+
+def test_it_serves_and_ends_when_told(server: Process, environment: dict[str, str]) -> None:
+    answer = requests.get(address(environment, "/"), timeout=10)
+    assert answer.status_code == 200
+    assert "Server" not in answer.headers
+    server.signal(signal.SIGTERM)
+    assert server.wait() == 0
+    assert "Traceback" not in server.output()
+
+
+@pytest.mark.usefixtures("server")
+def test_a_port_that_is_taken_is_said_in_one_line(environment: dict[str, str]) -> None:
+    second = start(environment)
+    assert second.returncode == 2
+    assert second.stderr.count("\n") == 1
+    assert f"port {environment['PORT']} is taken" in second.stderr
+
+
+def test_a_bad_setting_is_said_in_one_line(environment: dict[str, str]) -> None:
+    failed = start(environment | {"WORKERS": "many"})
+    assert (failed.returncode, failed.stderr.count("\n")) == (2, 1)
+    assert "WORKERS" in failed.stderr
+
+
+@pytest.mark.usefixtures("server")
+def test_a_body_that_is_too_large_is_refused_chunked_or_not(environment: dict[str, str]) -> None:
+    url = address(environment, "/searches")
+    big = b"\0" * 2**18
+    assert requests.post(url, data=big * 8, timeout=20).status_code == 413
+    try:
+        status = requests.post(url, data=(big for _ in range(8)), timeout=20).status_code
+    except requests.ConnectionError:  # cut off in mid-body, which is as good
+        status = 413
+    assert status == 413
+
+
+@pytest.mark.usefixtures("server")
+def test_slow_clients_do_not_keep_others_waiting(environment: dict[str, str]) -> None:
+    head = b"POST /searches HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n"
+    slow = [socket.create_connection(("127.0.0.1", int(environment["PORT"]))) for _ in range(50)]
+    try:
+        for connection in slow:
+            connection.sendall(head + b"x")
+        assert requests.get(address(environment), timeout=5).ok
+    finally:
+        for connection in slow:
+            connection.close()
+
+
+def test_requests_under_way_are_answered_before_the_end(server: Process, environment: dict[str, str]) -> None:
+    with socket.create_connection(("127.0.0.1", int(environment["PORT"]))) as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert connection.recv(12) == b"HTTP/1.1 200"
+    server.signal(signal.SIGINT)
+    assert server.wait() == 0
+    eventually(lambda: not answers(environment))
