@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,12 +10,11 @@ from typing import TYPE_CHECKING
 import click
 from flask.cli import AppGroup
 
-from app.cli.console import ProgressBar, encoder_in_use, readable_errors
+from app.cli.console import ProgressBar, encoder_in_use, list_some, readable_errors, shown
 from app.context import settings
 
 if TYPE_CHECKING:
     from gallery.indexing import Report
-    from gallery.scanning import Skipped
 
 gallery_cli = AppGroup("gallery", help="The pictures that are searched.")
 
@@ -26,7 +24,6 @@ TARGET = click.Path(dir_okay=False, path_type=Path)
 WORKERS = click.option(
     "--workers", type=click.IntRange(1, 256), help="Threads that read and decode; default: one for each core."
 )
-_LISTED = 20
 
 
 @gallery_cli.command("index")
@@ -59,7 +56,7 @@ def index(folder: Path, workers: int | None, batch_size: int, report: Path | Non
         f"{done.count} pictures: {done.indexed} encoded, {done.reused} known before, {done.removed} removed, "
         f"{len(done.skipped)} skipped; {done.seconds:.1f} s{rate}. Generation {done.generation}."
     )
-    _list("Skipped:", done.skipped)
+    list_some("Skipped:", done.skipped)
 
 
 @gallery_cli.command("search")
@@ -82,7 +79,7 @@ def search(image: Path, top: int, as_json: bool) -> None:
         click.echo(json.dumps(hits, ensure_ascii=False, indent=1))
         return
     for hit in hits:
-        click.echo(f"{hit['rank']:>4}  {hit['score']:7.4f}  {_shown(str(hit['path']))}")
+        click.echo(f"{hit['rank']:>4}  {hit['score']:7.4f}  {shown(str(hit['path']))}")
 
 
 @gallery_cli.command("evaluate")
@@ -103,7 +100,7 @@ def evaluate(folder: Path, as_json: bool, workers: int | None) -> None:
         return
     for name, value in values.items():
         click.echo(f"{name:<13} {value:.4f}" if isinstance(value, float) else f"{name:<13} {value}")
-    _list("Skipped:", result.skipped)
+    list_some("Skipped:", result.skipped)
 
 
 @gallery_cli.command("status")
@@ -121,7 +118,7 @@ def status() -> None:
         click.echo(f"damaged     the newest generation is; mend it: {manifest.mend}")
     if not found.matches:
         click.echo(f"mismatch    another model is in use; make it anew: {manifest.mend}")
-    _list(f"{len(found.changed)} files have changed:", found.changed)
+    list_some(f"{len(found.changed)} files have changed:", found.changed)
 
 
 @gallery_cli.command("prune")
@@ -166,24 +163,9 @@ def import_(source: Path, root: Path | None) -> None:
             progress=progress,
         )
     click.echo(f"Imported {done.count} vectors. Generation {done.generation}.")
-    _list("Without a picture to show:", done.absent)
+    list_some("Without a picture to show:", done.absent)
 
 
 def _write_report(path: Path, report: Report) -> None:
     values = asdict(report) | {"skipped": [file._asdict() for file in report.skipped]}
     path.write_text(json.dumps(values, ensure_ascii=False, indent=1), encoding="utf-8")
-
-
-def _list(title: str, files: Sequence[Skipped]) -> None:
-    if not files:
-        return
-    click.echo(title)
-    for file in files[:_LISTED]:
-        click.echo(f"  {_shown(file.path)}: {file.reason}")
-    if len(files) > _LISTED:
-        click.echo(f"  and {len(files) - _LISTED} more")
-
-
-def _shown(path: str) -> str:
-    """Keep a file's name from steering the terminal."""
-    return "".join(letter if letter.isprintable() or letter == "\u3000" else "\ufffd" for letter in path)
