@@ -20,6 +20,8 @@ from worker.limits import Overrun
 from worker.runtime import Runtime, current
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from gallery import Store
 
 TOP = 10
@@ -123,13 +125,19 @@ def _of_picture(runtime: Runtime, claim: lifecycle.Claim, store: Store) -> Query
     known = _known_features(claim, store)
     if known is not None and not claim.needs_preview:
         return Query(known)
-    encoder = runtime.encoder
-    if claim.picture is None:
-        raise PictureError("broken", "the picture is no longer there")
-    image = pictures.open_rgb(claim.picture)
+    encoder, image = runtime.encoder, _opened(claim)
     vector = encoder.encode([image])[0] if known is None else known
     preview = pictures.webp(image, PREVIEW_SIDE, PREVIEW_QUALITY) if claim.needs_preview else None
     return Query(vector, features=vector.astype("<f4").tobytes(), preview=preview)
+
+
+def _opened(claim: lifecycle.Claim) -> Image:
+    try:
+        if claim.picture is not None:
+            return pictures.open_rgb(claim.picture)
+    except FileNotFoundError as error:
+        raise PictureError("broken", "the picture's file is gone") from error
+    raise PictureError("broken", "the picture has been removed")
 
 
 def _known_features(claim: lifecycle.Claim, store: Store) -> NDArray[np.float32] | None:

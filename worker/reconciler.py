@@ -7,6 +7,7 @@ reconcilers may run; a lease in the database lets one act at a time, also while 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -16,6 +17,7 @@ import time
 
 from flask import Flask
 from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
 
 from app import housekeeping, leases, queue
 from app.database import RECONCILER, utcnow
@@ -43,14 +45,15 @@ class Reconciler:
         self._swept = float("-inf")
 
     def run(self, stop: threading.Event) -> None:
-        """Reconcile every `INTERVAL` seconds, whatever went wrong the last time."""
-        while not stop.is_set():
+        """Reconcile every `INTERVAL` seconds, whatever went wrong the last time; end with the parent too."""
+        parent = os.getppid()
+        while not stop.is_set() and os.getppid() == parent:
             try:
                 self.reconcile()
             except Exception:
                 log.exception("could not reconcile")
             stop.wait(INTERVAL)
-        with self._app.app_context():
+        with contextlib.suppress(SQLAlchemyError), self._app.app_context():
             leases.release(RECONCILER, self._holder)
 
     def reconcile(self) -> bool:

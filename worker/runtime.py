@@ -95,6 +95,11 @@ class Runtime:
         self._open_store()
         self._seen = found
 
+    def close(self) -> None:
+        """Let the index go."""
+        if isinstance(self._store, Store):
+            self._store.close()
+
     def _load_encoder(self) -> None:
         try:
             with self.app.app_context():
@@ -105,8 +110,7 @@ class Runtime:
             log.info("weights loaded", extra={"model": self.settings.model})
 
     def _open_store(self) -> None:
-        if isinstance(self._store, Store):
-            self._store.close()
+        self.close()
         expected = None if isinstance(self._encoder, VitrineError) else self._encoder.fingerprint
         try:
             self._store = Store.open(self.settings.index_dir, expected=expected)

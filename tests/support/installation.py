@@ -7,14 +7,13 @@ import contextlib
 import io
 import shutil
 import uuid
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from flask_migrate import upgrade
 from PIL import Image, ImageDraw
-from redis.exceptions import RedisError
 
 from app import create_app, queue
 from app.database import Search, SearchKind, SearchResult, SearchStatus, Upload
@@ -97,6 +96,17 @@ class Installation:
                 assert queue.enqueue(search_id)
             return search_id
 
+    def again(self, search_id: uuid.UUID) -> uuid.UUID:
+        """Commit another search of the same picture; enqueue nothing."""
+        with self.app.app_context(), transaction() as session:
+            first = session.get_one(Search, search_id)
+            search = Search(
+                visitor=VISITOR, kind=first.kind, upload_id=first.upload_id, submission=uuid.uuid4().hex
+            )
+            session.add(search)
+            session.flush()
+            return search.id
+
     def row(self, search_id: uuid.UUID) -> Search | None:
         """The search as it is now, detached."""
         with self.app.app_context():
@@ -119,19 +129,16 @@ class Installation:
         return row
 
     @contextlib.contextmanager
-    def worker(self, *command: str, workers: int = 1, **environ: str) -> Iterator[Process]:
-        """Run the worker; enter when all its searchers are listening."""
+    def worker(
+        self, *command: str, workers: int = 1, ready: Callable[[], bool] | None = None, **environ: str
+    ) -> Iterator[Process]:
+        """Run the worker; enter when all its searchers are listening, or `ready` says so."""
         program = command or ("-m", "worker")
         settings = {**self.environ, "WORKERS": str(workers), **environ}
-        client = self.redis.client()
-        ready = lambda: len(self.searchers()) >= workers  # noqa: E731
-        try:
-            with process(
-                *program, environ=settings, log=self.directory / "worker.log", ready=ready
-            ) as running:
-                yield running
-        finally:
-            client.close()
+        listening = ready or (lambda: len(self.searchers()) >= max(workers, 1))
+        log = self.directory / "worker.log"
+        with process(*program, environ=settings, log=log, ready=listening) as running:
+            yield running
 
     @contextlib.contextmanager
     def web(self, **environ: str) -> Iterator[str]:
@@ -150,12 +157,6 @@ class Installation:
             return [int(pid) for key in keys if (pid := client.hget(key, "pid"))]
         finally:
             client.close()
-
-    def _listening(self, workers: int) -> bool:
-        try:
-            return len(self.searchers()) >= workers
-        except RedisError:
-            return False
 
 
 class Gate:

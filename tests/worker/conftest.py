@@ -1,1 +1,26 @@
-from tests.support.installation import gate, installation, redis, redis_options, template  # noqa: F401
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.installation import (  # noqa: F401
+    Installation,
+    gate,
+    installation,
+    redis,
+    redis_options,
+    template,
+)
+from worker import runtime
+from worker.runtime import Runtime
+
+
+@pytest.fixture
+def worker(installation: Installation) -> Iterator[Runtime]:  # noqa: F811
+    """This process as a worker: what a forked child would find."""
+    loaded = Runtime(installation.app)
+    loaded.refresh()
+    runtime.use(loaded)
+    yield loaded
+    loaded.close()

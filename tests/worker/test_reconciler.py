@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import io
+import os
+import time
+from datetime import timedelta
+
+import sqlalchemy as sa
+
+from app import queue
+from app.database import Search, utcnow
+from app.searches import lifecycle
+from app.transactions import transaction
+from app.uploads import storage
+from tests.support.installation import Installation, picture
+from worker.reconciler import Reconciler
+
+
+def age(installation: Installation, **values: object) -> None:
+    with installation.app.app_context(), transaction() as session:
+        session.execute(sa.update(Search).values(**values))
+
+
+def live(installation: Installation) -> set[str]:
+    with installation.app.app_context():
+        return queue.live_job_ids()
+
+
+def test_searches_without_a_job_are_enqueued_and_young_ones_left_to_the_web(
+    installation: Installation,
+) -> None:
+    old = [installation.submit(picture(number), enqueue=False) for number in range(3)]
+    age(installation, created=utcnow() - timedelta(seconds=10))
+    installation.submit(enqueue=False)
+    assert Reconciler(installation.app).reconcile()
+    assert live(installation) == {str(search_id) for search_id in old}
+
+
+def test_a_search_whose_lease_lapsed_is_enqueued_again_and_one_that_is_renewed_is_not(
+    installation: Installation,
+) -> None:
+    lapsed, renewed = installation.submit(enqueue=False), installation.submit(enqueue=False)
+    with installation.app.app_context():
+        lifecycle.claim(lapsed, -1.0)
+        lifecycle.claim(renewed, 10.0)
+    Reconciler(installation.app).reconcile()
+    assert live(installation) == {str(lapsed)}
+
+
+def test_leases_lapse_also_while_redis_is_away(installation: Installation) -> None:
+    search_id = installation.submit(enqueue=False)
+    with installation.app.app_context():
+        for _ in range(lifecycle.MAX_ATTEMPTS):
+            age(installation, status="queued")
+            lifecycle.claim(search_id, -1.0)
+    installation.redis.stop()
+    assert Reconciler(installation.app).reconcile()
+    row = installation.row(search_id)
+    assert row is not None
+    assert (row.status, row.error_code) == ("failed", "worker_lost")
+
+
+def test_of_several_reconcilers_one_acts(installation: Installation) -> None:
+    first, second = Reconciler(installation.app), Reconciler(installation.app)
+    second._holder = "another"
+    assert first.reconcile()
+    assert not second.reconcile()
+    assert first.reconcile()
+
+
+def test_orphaned_pictures_are_swept_and_others_kept(installation: Installation) -> None:
+    installation.submit(enqueue=False)
+    (kept,) = installation.settings.uploads_dir.iterdir()
+    with installation.app.app_context():
+        orphan = storage.path_of(storage.save_original(io.BytesIO(b"an orphan")))
+    long_ago = time.time() - 2 * storage.ORPHAN_AGE
+    for file in (kept, orphan):
+        os.utime(file, (long_ago, long_ago))
+    Reconciler(installation.app).reconcile()
+    assert kept.exists()
+    assert not orphan.exists()

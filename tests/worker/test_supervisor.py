@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+from tests.support.installation import Gate, Installation, drawing, picture
+from tests.support.servers import ROOT, alive
+from tests.support.waiting import eventually
+
+GATED = ("-m", "tests.support.gated_worker")
+
+
+def test_a_search_is_carried_out_and_a_new_index_is_noticed(installation: Installation) -> None:
+    with installation.worker() as worker:
+        assert installation.ended(installation.submit(picture(5))).searched == 24
+        drawing(40).save(installation.directory / "pictures" / "new.png")
+        command = [
+            sys.executable,
+            "-m",
+            "flask",
+            "gallery",
+            "index",
+            str(installation.directory / "pictures"),
+        ]
+        environ = {**os.environ, **installation.environ}
+        subprocess.run(command, cwd=ROOT, env=environ, check=True, capture_output=True)
+        assert installation.ended(installation.submit(picture(5))).searched == 25
+        assert worker.alive()
+
+
+def test_processes_that_die_are_started_again(installation: Installation) -> None:
+    with installation.worker(workers=2) as worker:
+        before = worker.family() - {worker.popen.pid}
+        assert len(before) == 3
+        for pid in before:
+            os.kill(pid, signal.SIGKILL)
+        eventually(lambda: len(worker.family() - before) == 4)
+        assert installation.ended(installation.submit(enqueue=False)).status == "done"
+
+
+def test_searchers_end_when_their_supervisor_is_killed(installation: Installation) -> None:
+    with installation.worker(workers=2) as worker:
+        worker.signal(signal.SIGKILL)
+        eventually(lambda: not worker.family())
+
+
+def test_a_second_signal_ends_at_once_and_the_search_goes_back_to_the_queue(
+    installation: Installation, gate: Gate
+) -> None:
+    search_id = installation.submit()
+    with installation.worker(*GATED, **gate.environ) as worker:
+        child = gate.arrival()
+        worker.signal(signal.SIGINT)
+        eventually(lambda: len(worker.family()) == 3)
+        worker.signal(signal.SIGINT)
+        assert worker.wait() == 0
+        assert not alive(child)
+    row = installation.row(search_id)
+    assert row is not None
+    assert (row.status, row.attempt) == ("queued", 1)
+
+
+def test_redis_is_waited_for_and_told_of_once(installation: Installation) -> None:
+    installation.redis.stop()
+    search_id = installation.submit(enqueue=False)
+    log = installation.directory / "worker.log"
+    waiting = lambda: log.exists() and "waiting for it" in log.read_text()  # noqa: E731
+    with installation.worker(ready=waiting) as worker:
+        installation.redis.start()
+        assert installation.ended(search_id).status == "done"
+        assert worker.output().count("waiting for it") == 1
+
+
+def test_a_senseless_setting_is_one_line(installation: Installation) -> None:
+    with installation.worker(workers=0) as worker:
+        assert worker.wait() == 2
+        assert worker.output() == "vitrine: WORKERS is '0'; it must be a whole number from 1 to 64.\n"
