@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,7 +13,7 @@ from PIL import Image
 
 from model.checkpoints import sha256_of
 from model.config import ViTConfig
-from model.errors import CheckpointError
+from model.errors import CheckpointError, PictureError
 from model.fingerprint import Fingerprint
 from model.fold import fold
 from model.pictures import open_rgb
@@ -135,19 +135,43 @@ class Encoder:
         """
         rows: dict[int, Array] = {}
         waiting: dict[tuple[int, ...], list[tuple[int, Array]]] = {}
-        for index, image in enumerate(images):
-            array = self.prepare(image if isinstance(image, Image.Image) else open_rgb(image))
-            group = waiting.setdefault(array.shape, [])
-            group.append((index, array))
-            if len(group) == batch_size:
-                self._encode_group(waiting.pop(array.shape), rows)
+        for index, image in enumerate(self.open(images)):
+            array = self.prepare(image)
+            waiting.setdefault(array.shape, []).append((index, array))
+            fullest = max(waiting, key=lambda shape: len(waiting[shape]))
+            # Pictures of rare shapes must not pile up.
+            if len(waiting[fullest]) == batch_size or sum(map(len, waiting.values())) == 4 * batch_size:
+                self._encode_group(waiting.pop(fullest), rows)
         for group in waiting.values():
             self._encode_group(group, rows)
-        return (
-            np.stack([rows[index] for index in range(len(rows))])
-            if rows
-            else np.empty((0, self.dim), np.float32)
-        )
+        features = np.empty((len(rows), self.dim), np.float32)
+        for index, row in rows.items():
+            features[index] = row
+        return features
+
+    @staticmethod
+    def open(images: Iterable[Picture]) -> Iterator[Image.Image]:
+        """Open those of `images` that are paths, one after the other.
+
+        Yields
+        ------
+        PIL.Image.Image
+            Upright RGB.
+
+        Raises
+        ------
+        PictureError
+            A picture cannot be read; the message names the file.
+        """
+        for image in images:
+            if isinstance(image, Image.Image):
+                yield image
+                continue
+            try:
+                picture = open_rgb(image)
+            except PictureError as error:
+                raise PictureError(error.code, f"{os.fspath(image)}: {error}") from error
+            yield picture
 
     def encode_with_patches(self, image: Image.Image) -> tuple[Array, Array]:
         """Encode one picture and each of its patches, in one forward pass.
@@ -207,7 +231,7 @@ def load_encoder(
         preprocess = _choice("preprocess", preprocess, PREPROCESS_MODES)
         preprocessor = read_json_beside(path, "preprocessor_config.json")
         config = weights.config
-        geometry = read_geometry(preprocessor, dict(weights.notes), config.grid, config.patch)
+        geometry = read_geometry(preprocessor, weights.notes, config.grid, config.patch)
         vit = VisionTransformer(config, fold(weights), mode, threads)
     return Encoder(vit, geometry, preprocess, name=path.stem, weights_sha256=sha256_of(path))
 

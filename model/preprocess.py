@@ -6,6 +6,7 @@ shape (3, H, W), scaled to [0, 1] and normalised by ImageNet's mean and standard
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -168,14 +169,16 @@ def prepare(image: Image.Image, mode: PreprocessMode, geometry: Geometry, patch:
     return resize_short_side(image, geometry.crop, patch)
 
 
-def read_geometry(preprocessor: dict[str, Any], notes: dict[str, str], grid: int, patch: int) -> Geometry:
+def read_geometry(
+    preprocessor: Mapping[str, Any], notes: Mapping[str, str], grid: int, patch: int
+) -> Geometry:
     """Find the sizes that a checkpoint was trained for.
 
     Parameters
     ----------
-    preprocessor : dict
+    preprocessor : mapping
         What ``preprocessor_config.json`` beside the checkpoint says; may be empty.
-    notes : dict of str to str
+    notes : mapping of str to str
         The file's metadata, with ``resize`` and ``crop`` where it knows them.
     grid, patch : int
         Of the position table and the patches.

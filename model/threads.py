@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -37,6 +38,7 @@ class Team:
         self._inboxes: list[_Inbox] = [SimpleQueue() for _ in range(size - 1)]
         for inbox in self._inboxes:
             threading.Thread(target=_work, args=(inbox,), name="vitrine-encoder", daemon=True).start()
+        weakref.finalize(self, _dismiss, self._inboxes)
 
     def run(self, task: Task) -> None:
         """Call ``task(rank)`` in every member and wait for all.
@@ -56,6 +58,11 @@ class Team:
         for error in errors:
             if error is not None:
                 raise error
+
+
+def _dismiss(inboxes: list[_Inbox]) -> None:
+    for inbox in inboxes:
+        inbox.put(None)
 
 
 def _work(inbox: _Inbox) -> None:

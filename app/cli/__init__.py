@@ -5,11 +5,16 @@ from __future__ import annotations
 from flask import Flask
 
 from app.cli.doctor import doctor
+from app.cli.fetch import gallery_demo, gallery_download, model_fetch
 from app.cli.gallery import gallery_cli
+from app.cli.model import model_cli
 from app.cli.user import user_cli
 
 
 def init_app(app: Flask) -> None:
     """Register the commands."""
-    for command in (gallery_cli, user_cli, doctor):
+    model_cli.add_command(model_fetch)
+    gallery_cli.add_command(gallery_download)
+    gallery_cli.add_command(gallery_demo)
+    for command in (model_cli, gallery_cli, user_cli, doctor):
         app.cli.add_command(command)

@@ -1,0 +1,177 @@
+"""``flask model``: convert, embed, verify, info, bench; ``fetch`` is in `app.cli.fetch`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+import click
+from flask.cli import AppGroup
+
+from app.cli.console import readable_errors
+from app.context import settings
+from config import BUNDLED_MODEL, POSITION_MODES, PREPROCESS_MODES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from model import Encoder
+    from model.compare import Difference
+    from model.positions import PositionMode
+    from model.preprocess import PreprocessMode
+
+model_cli = AppGroup("model", help="The network that turns pictures into vectors.")
+
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+TARGET = click.Path(dir_okay=False, path_type=Path)
+HOW_TO_GET_DINOV2 = """\
+To use DINOv2 instead:
+  flask model fetch dinov2-base      (346 MB; also: dinov2-small, -large, -giant, and each with -reg)
+  MODEL=dinov2-base make run         (or MODEL=dinov2-base in .env)
+Another model needs an index of its own: flask gallery index DIR"""
+
+
+def encoder_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that choose an encoder; unless given, the settings do."""
+    options = (
+        click.option("--weights", type=FILE, help="Checkpoint: .safetensors, .npz or .pth."),
+        click.option("--preprocess", type=click.Choice(PREPROCESS_MODES), help="From picture to tensor."),
+        click.option("--positions", type=click.Choice(POSITION_MODES), help="Whose interpolation."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@model_cli.command("convert")
+@click.argument("source", metavar="SRC", type=FILE)
+@click.argument("destination", metavar="DST", type=TARGET)
+@readable_errors
+def convert_command(source: Path, destination: Path) -> None:
+    """Rewrite the checkpoint SRC (.npz, .safetensors or .pth, any layout) as DST.safetensors."""
+    from model.convert import convert
+
+    config = convert(source, destination)
+    sizes = f"width {config.width}, depth {config.depth}, {config.parameters:,} parameters"
+    click.echo(f"{destination}: {sizes}.")
+
+
+@model_cli.command("embed")
+@click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=FILE)
+@encoder_options
+@click.option("--output", metavar="F.npy", required=True, type=click.File("wb", atomic=True))
+@readable_errors
+def embed(
+    images: Sequence[Path],
+    weights: Path | None,
+    preprocess: str | None,
+    positions: str | None,
+    output: BinaryIO,
+) -> None:
+    """Write the CLS features of IMAGEs to F.npy: float32, (n, D), not normalised."""
+    import numpy as np
+
+    encoder = _encoder(weights, preprocess, positions)
+    features = encoder.encode(images)
+    np.save(output, features, allow_pickle=False)
+    count, dim = features.shape
+    click.echo(f"{output.name}: {count} x {dim}, {encoder.name}, {encoder.fingerprint.preprocess}.")
+
+
+@model_cli.command("verify")
+@click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=FILE)
+@encoder_options
+@click.option("--reference", metavar="F.npy", type=FILE, help="Features of the IMAGEs, to compare with.")
+@click.option("--against", type=click.Choice(["transformers"]), help="Compute them anew with this.")
+@click.option("--cosine", metavar="X", default=1e-6, show_default=True, help="1 - cosine, at most.")
+@click.option("--largest", metavar="X", default=1e-4, show_default=True, help="Difference, at most.")
+@click.pass_context
+@readable_errors
+def verify(
+    context: click.Context,
+    images: Sequence[Path],
+    weights: Path | None,
+    preprocess: str | None,
+    positions: str | None,
+    reference: Path | None,
+    against: str | None,
+    cosine: float,
+    largest: float,
+) -> None:
+    """Compare the features of IMAGEs with a reference; the exit status is 1 unless all agree."""
+    from model.compare import compare, read_reference, transformers_features
+
+    if (reference is None) == (against is None):
+        raise click.UsageError("Give either --reference F.npy or --against transformers.")
+    encoder = _encoder(weights, preprocess, positions or ("transformers" if against else None))
+    features = encoder.encode(images)
+    if reference is not None:
+        expected = read_reference(reference)
+    else:
+        pixels = [encoder.prepare(picture) for picture in encoder.open(images)]
+        expected = transformers_features(weights or settings().model_path, pixels)
+    rows = zip(images, compare(features, expected), strict=True)
+    passed = [_say(path, row, row.within(cosine, largest)) for path, row in rows]
+    click.echo("PASS" if all(passed) else "FAIL")
+    context.exit(0 if all(passed) else 1)
+
+
+@model_cli.command("info")
+@readable_errors
+def info() -> None:
+    """Say which model is in use, and how to get DINOv2."""
+    from dataclasses import asdict
+
+    current = settings()
+    bundled = current.model == BUNDLED_MODEL
+    kind = ", Vitrine's own small model, not DINOv2" if bundled else ""
+    click.echo(f"Model in use:   {current.model}{kind}")
+    click.echo(f"Checkpoint:     {current.model_path}")
+    if not current.model_path.is_file():
+        raise click.ClickException(f"There is no such file.\n{HOW_TO_GET_DINOV2}")
+    encoder = _encoder(None, None, None)
+    config = ", ".join(f"{name} {value}" for name, value in asdict(encoder.config).items())
+    click.echo(f"Network:        {config}")
+    click.echo(f"Parameters:     {encoder.config.parameters:,}")
+    for name, value in encoder.fingerprint.as_dict().items():
+        click.echo(f"{name + ':':<16}{value}")
+    if bundled:
+        click.echo(HOW_TO_GET_DINOV2)
+
+
+@model_cli.command("bench")
+@encoder_options
+@click.option("--rounds", type=click.IntRange(3, 1000), default=15, show_default=True)
+@readable_errors
+def bench(weights: Path | None, preprocess: str | None, positions: str | None, rounds: int) -> None:
+    """Measure the encoder: milliseconds, GFLOP/s, share of sgemm, and where the time goes."""
+    from model.bench import measure
+
+    encoder = _encoder(weights, preprocess, positions)
+    figures = measure(encoder, rounds)
+    side, tokens, threads = encoder.geometry.crop, figures.tokens, figures.threads
+    click.echo(f"{encoder.name}, {side} px, {tokens} tokens, {threads} threads, medians")
+    click.echo(f"one picture      {figures.seconds * 1e3:8.1f} ms")
+    click.echo(f"in batches of 8  {figures.batch_seconds * 1e3:8.1f} ms a picture")
+    click.echo(f"needed work      {figures.gflop:8.2f} GFLOP, done at {figures.rate:.0f} GFLOP/s")
+    click.echo(f"sgemm            {figures.sgemm:8.0f} GFLOP/s; share {figures.rate / figures.sgemm:.2f}")
+    for part, share in figures.parts.items():
+        click.echo(f"  {part:<28}{share:6.1%}")
+
+
+def _encoder(weights: Path | None, preprocess: str | None, positions: str | None) -> Encoder:
+    from model import load_encoder
+
+    current = settings()
+    return load_encoder(
+        weights or current.model_path,
+        preprocess=cast("PreprocessMode", preprocess or current.preprocess),
+        positions=cast("PositionMode | None", positions or current.positions or None),
+    )
+
+
+def _say(path: Path, row: Difference, passed: bool) -> bool:
+    verdict = "PASS" if passed else "FAIL"
+    distances = f"max {row.largest:.2e}  mean {row.mean:.2e}  squared {row.squared:.2e}"
+    click.echo(f"{verdict}  cosine {row.cosine:.9f}  {distances}  {path}")
+    return passed

@@ -1,0 +1,178 @@
+"""How far features lie from a reference, and transformers as one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.config import ViTConfig
+from model.errors import VitrineError
+from model.functional import Array
+from model.layouts import detect_layout
+from model.weights import Weights, open_weights
+
+MAX_COSINE_DISTANCE = 1e-6
+MAX_DIFFERENCE = 1e-4
+
+
+class NoReferenceError(VitrineError):
+    """There is nothing to compare with."""
+
+    code = "no_reference"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One feature against its reference.
+
+    Attributes
+    ----------
+    cosine : float
+        Of the angle between the two.
+    largest, mean : float
+        Absolute differences of the coordinates.
+    squared : float
+        Mean squared difference.
+    """
+
+    cosine: float
+    largest: float
+    mean: float
+    squared: float
+
+    def within(self, cosine_distance: float = MAX_COSINE_DISTANCE, largest: float = MAX_DIFFERENCE) -> bool:
+        """Whether both ``1 - cosine`` and the largest difference are small enough."""
+        return 1 - self.cosine <= cosine_distance and self.largest <= largest
+
+
+def compare(features: NDArray[Any], reference: NDArray[Any]) -> list[Difference]:
+    """Compare features row by row, in float64.
+
+    Parameters
+    ----------
+    features, reference : ndarray, shape (n, D)
+
+    Returns
+    -------
+    list of Difference
+
+    Raises
+    ------
+    NoReferenceError
+        The reference's shape is another, or it has numbers that are not finite.
+    """
+    if reference.shape != features.shape or reference.dtype.kind != "f":
+        raise NoReferenceError(
+            f"the reference is {reference.dtype} of shape {reference.shape}, not {features.shape}."
+        )
+    if not np.isfinite(reference).all():
+        raise NoReferenceError("the reference has numbers that are not finite.")
+    rows = zip(features, reference, strict=True)
+    return [_difference(a.astype(np.float64), b.astype(np.float64)) for a, b in rows]
+
+
+def read_reference(path: Path) -> NDArray[Any]:
+    """Read features from a ``.npy`` file; pickled arrays are refused.
+
+    Raises
+    ------
+    NoReferenceError
+        The file holds no plain array.
+    """
+    try:
+        reference = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise NoReferenceError(f"{path} is no .npy file: {error}") from error
+    if not isinstance(reference, np.ndarray):
+        raise NoReferenceError(f"{path} is an .npz; a .npy file with one array is needed.")
+    return reference
+
+
+def _difference(a: NDArray[np.float64], b: NDArray[np.float64]) -> Difference:
+    lengths = float(np.linalg.norm(a) * np.linalg.norm(b))
+    apart = np.abs(a - b)
+    cosine = float(a @ b) / lengths if lengths else 0.0
+    return Difference(cosine, float(apart.max()), float(apart.mean()), float((apart**2).mean()))
+
+
+def transformers_features(path: Path, batches: list[Array]) -> Array:
+    """Encode the same preprocessed pictures with transformers' own network.
+
+    Parameters
+    ----------
+    path : Path
+        The checkpoint.
+    batches : list of ndarray of float32, shape (3, H, W)
+        Preprocessed pictures.
+
+    Returns
+    -------
+    ndarray of float32, shape (n, D)
+
+    Raises
+    ------
+    NoReferenceError
+        PyTorch or transformers is not installed.
+    CheckpointError
+        The checkpoint cannot be read.
+    """
+    torch = _peer("torch")
+    with open_weights(path) as weights:
+        network = transformers_model(weights)
+    with torch.inference_mode():
+        rows = [network(torch.from_numpy(pixels[None])).last_hidden_state[0, 0].numpy() for pixels in batches]
+    return np.stack(rows)
+
+
+def transformers_model(weights: Weights) -> Any:
+    """Build transformers' Dinov2Model, or Dinov2WithRegistersModel, with these weights.
+
+    Raises
+    ------
+    NoReferenceError
+        PyTorch or transformers is not installed.
+    """
+    torch, transformers = _peer("torch"), _peer("transformers")
+    config = weights.config
+    settings = {
+        "hidden_size": config.width,
+        "num_hidden_layers": config.depth,
+        "num_attention_heads": config.heads,
+        "mlp_ratio": _mlp_ratio(config),
+        "layer_norm_eps": config.eps,
+        "image_size": config.image_size,
+        "patch_size": config.patch,
+        "use_swiglu_ffn": config.mlp == "swiglu",
+    }
+    if config.registers:
+        settings["num_register_tokens"] = config.registers
+        network = transformers.Dinov2WithRegistersModel(transformers.Dinov2WithRegistersConfig(**settings))
+    else:
+        network = transformers.Dinov2Model(transformers.Dinov2Config(**settings))
+    state = network.state_dict()
+    layout = detect_layout(state)  # its names differ from release to release
+    for name in config.shapes():
+        sources = layout.sources(name)
+        for source, part in zip(sources, np.split(weights.read(name), len(sources)), strict=True):
+            state[source].copy_(torch.from_numpy(np.ascontiguousarray(part)))
+    return network.eval()
+
+
+def _mlp_ratio(config: ViTConfig) -> int:
+    """With SwiGLU, transformers keeps two thirds of what the ratio says, rounded up to a multiple of 8."""
+    ratio = config.hidden / config.width
+    return round(ratio if config.mlp == "gelu" else 1.5 * ratio)
+
+
+def _peer(name: str) -> Any:
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise NoReferenceError(
+            f"{name} is not installed here; `make parity` makes an environment with it."
+        ) from error

@@ -1,0 +1,218 @@
+"""``flask model``: what the commands print, write and exit with."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from config import BUNDLED_WEIGHTS
+from model import load_encoder
+from model.bench import measure, needed_gflop
+from model.compare import compare
+from model.config import ViTConfig
+from tests.support.checkpoints import BASE, write_tiny_checkpoint
+from tests.support.goldens import golden_picture
+
+
+@pytest.fixture
+def environ(tmp_path):
+    return {"MODEL_PATH": str(write_tiny_checkpoint(tmp_path / "tiny.safetensors"))}
+
+
+@pytest.fixture
+def run(app):
+    def invoke(*arguments):
+        result = app.test_cli_runner().invoke(args=["model", *map(str, arguments)])
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+        return result
+
+    return invoke
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    paths = [tmp_path / "one.png", tmp_path / "two.jpg"]
+    for index, path in enumerate(paths):
+        golden_picture(90 + index, 80).save(path)
+    return paths
+
+
+class TestEmbed:
+    def test_writes_float32_rows_as_the_library_gives_them(self, run, pictures, tmp_path, app):
+        result = run("embed", *pictures, "--output", tmp_path / "f.npy")
+
+        assert result.exit_code == 0, result.output
+        features = np.load(tmp_path / "f.npy", allow_pickle=False)
+        assert features.dtype == np.float32
+        np.testing.assert_array_equal(
+            features, load_encoder(app.config["VITRINE"].model_path).encode(pictures)
+        )
+
+    def test_takes_weights_and_modes(self, run, pictures, tmp_path):
+        weights = write_tiny_checkpoint(tmp_path / "other.npz", seed=3)
+        modes = ["--preprocess", "resize_short_side", "--positions", "transformers"]
+
+        result = run("embed", *pictures, "--weights", weights, *modes, "--output", tmp_path / "f.npy")
+
+        assert result.exit_code == 0, result.output
+        encoder = load_encoder(weights, preprocess="resize_short_side", positions="transformers")
+        np.testing.assert_array_equal(np.load(tmp_path / "f.npy"), encoder.encode(pictures))
+
+    def test_names_a_broken_picture_and_writes_nothing(self, run, pictures, tmp_path):
+        (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+
+        result = run("embed", *pictures, tmp_path / "broken.png", "--output", tmp_path / "f.npy")
+
+        assert result.exit_code == 1
+        assert "broken.png" in result.output
+        assert not (tmp_path / "f.npy").exists()
+
+    def test_names_a_faulty_checkpoint(self, run, pictures, tmp_path):
+        (tmp_path / "faulty.pth").write_bytes(b"nothing")
+
+        result = run("embed", *pictures, "--weights", tmp_path / "faulty.pth", "--output", tmp_path / "f.npy")
+
+        assert result.exit_code == 1
+        assert "faulty.pth" in result.output
+
+
+class TestVerify:
+    @pytest.fixture
+    def reference(self, run, pictures, tmp_path):
+        run("embed", *pictures, "--output", tmp_path / "f.npy")
+        return tmp_path / "f.npy"
+
+    def test_passes_what_agrees(self, run, pictures, reference):
+        result = run("verify", *pictures, "--reference", reference)
+
+        assert result.exit_code == 0, result.output
+        assert result.output.splitlines()[-1] == "PASS"
+        assert result.output.count("PASS") == 3
+
+    def test_fails_what_does_not_with_status_1(self, run, pictures, reference):
+        features = np.load(reference)
+        features[1, 5] += 0.01
+        np.save(reference, features)
+
+        result = run("verify", *pictures, "--reference", reference)
+
+        assert result.exit_code == 1
+        lines = result.output.splitlines()
+        assert [line.split()[0] for line in lines] == ["PASS", "FAIL", "FAIL"]
+        assert "max 1.00e-02" in lines[1]
+
+    def test_takes_other_limits(self, run, pictures, reference):
+        np.save(reference, np.load(reference) + np.float32(1e-3))
+
+        assert run("verify", *pictures, "--reference", reference).exit_code == 1
+        loose = ["--cosine", "1e-3", "--largest", "1e-2"]
+        assert run("verify", *pictures, "--reference", reference, *loose).exit_code == 0
+
+    @pytest.mark.parametrize(
+        ("array", "complaint"),
+        [
+            (np.zeros((1, 64), np.float32), "shape (1, 64)"),
+            (np.zeros((2, 64), np.int64), "int64"),
+            (np.full((2, 64), np.nan), "not finite"),
+            (np.array([{}, {}], dtype=object), "no .npy file"),
+        ],
+        ids=["rows", "type", "nan", "pickled"],
+    )
+    def test_refuses_a_reference_that_is_none(self, run, pictures, tmp_path, array, complaint):
+        np.save(tmp_path / "f.npy", array)
+
+        result = run("verify", *pictures, "--reference", tmp_path / "f.npy")
+
+        assert result.exit_code == 1
+        assert complaint in result.output
+
+    def test_says_when_transformers_is_not_installed(self, run, pictures, monkeypatch):
+        monkeypatch.setitem(__import__("sys").modules, "torch", None)
+
+        result = run("verify", *pictures, "--against", "transformers")
+
+        assert result.exit_code == 1
+        assert "torch is not installed here" in result.output
+
+    def test_wants_one_reference(self, run, pictures, reference):
+        assert run("verify", *pictures).exit_code == 2
+        assert run("verify", *pictures, "--reference", reference, "--against", "transformers").exit_code == 2
+
+    def test_distances_are_the_textbooks(self):
+        a, b = np.array([[3.0, 4.0]]), np.array([[4.0, 3.0]])
+
+        (row,) = compare(a, b)
+
+        assert row.cosine == pytest.approx(24 / 25)
+        assert (row.largest, row.mean, row.squared) == (1, 1, 1)
+        assert not row.within()
+
+
+class TestInfo:
+    def test_says_which_model_is_in_use(self, run, app):
+        result = run("info")
+
+        assert result.exit_code == 0, result.output
+        encoder = load_encoder(app.config["VITRINE"].model_path)
+        assert "Model in use:   tiny" in result.output
+        assert encoder.fingerprint.weights_sha256 in result.output
+        assert f"{encoder.config.parameters:,}" in result.output
+
+    @pytest.mark.parametrize("environ", [{"MODEL": "compact"}])
+    def test_says_that_the_bundled_model_is_not_dinov2_and_how_to_get_it(self, run, environ):
+        result = run("info")
+
+        assert result.exit_code == 0, result.output
+        assert "compact, Vitrine's own small model, not DINOv2" in result.output
+        assert "flask model fetch dinov2-base" in result.output
+
+    @pytest.mark.parametrize("environ", [{"MODEL": "dinov2-large"}])
+    def test_says_how_to_get_what_is_missing(self, run, environ):
+        result = run("info")
+
+        assert result.exit_code == 1
+        assert "There is no such file" in result.output
+        assert "flask model fetch" in result.output
+
+
+def test_convert_says_what_it_wrote(run, tmp_path):
+    source = write_tiny_checkpoint(tmp_path / "m.pth")
+
+    result = run("convert", source, tmp_path / "new.safetensors")
+
+    assert result.exit_code == 0, result.output
+    assert load_encoder(tmp_path / "new.safetensors").config == load_encoder(source).config
+    assert "width 64, depth 2" in result.output
+
+
+def test_bench_measures_the_model_in_use(run):
+    result = run("bench", "--rounds", "3")
+
+    assert result.exit_code == 0, result.output
+    assert "one picture" in result.output
+    assert "matrix products" in result.output
+
+
+def test_the_benchs_shares_are_of_a_whole():
+    figures = measure(load_encoder(BUNDLED_WEIGHTS), rounds=3)
+
+    assert sum(figures.parts.values()) == pytest.approx(1)
+    assert {"matrix products", "softmax", "GELU", "LayerNorm"} <= set(figures.parts)
+    assert figures.tokens == 50
+    assert min(figures.seconds, figures.batch_seconds, figures.sgemm) > 0
+
+
+def test_needed_work_of_base_is_as_published():
+    assert needed_gflop(BASE, 257) == pytest.approx(43.1, abs=0.05)
+    giant = ViTConfig(width=1536, depth=40, heads=24, hidden=4096, mlp="swiglu", patch=14, grid=37)
+    assert needed_gflop(giant, 257) == pytest.approx(2 * 257 * giant.parameters / 1e9, rel=0.05)
+
+
+def test_the_bundled_models_files_agree():
+    beside = json.loads((BUNDLED_WEIGHTS.parent / "preprocessor_config.json").read_text())
+    geometry = load_encoder(BUNDLED_WEIGHTS).geometry
+
+    assert beside["size"]["shortest_edge"] == geometry.resize
+    assert beside["crop_size"] == {"height": geometry.crop, "width": geometry.crop}

@@ -1,0 +1,177 @@
+"""Pictures in, features out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from model import CheckpointError, Encoder, Fingerprint, PictureError, load_encoder
+from model.checkpoints import sha256_of
+from tests.support.checkpoints import KINDS, write_checkpoint, write_tiny_checkpoint
+from tests.support.goldens import golden_picture
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    return write_tiny_checkpoint(tmp_path_factory.mktemp("weights") / "tiny.safetensors")
+
+
+@pytest.fixture(scope="module")
+def encoder(checkpoint) -> Encoder:
+    return load_encoder(checkpoint)
+
+
+def test_says_what_it_is(encoder, checkpoint):
+    assert encoder.name == "tiny"
+    assert encoder.dim == 64
+    assert encoder.config == KINDS["plain"]
+    assert (encoder.preprocess, encoder.positions) == ("official", "official")
+    assert encoder.fingerprint == Fingerprint(sha256_of(checkpoint), "official-80-70", "official", 64)
+
+
+def test_features_are_float32_rows_in_the_pictures_order(encoder):
+    pictures = [golden_picture(90 + step, 100) for step in range(5)]
+
+    features = encoder.encode(pictures, batch_size=2)
+
+    assert features.shape == (5, 64)
+    assert features.dtype == np.float32
+    for picture, feature in zip(pictures, features, strict=True):
+        np.testing.assert_allclose(encoder.encode([picture])[0], feature, rtol=0, atol=1e-5)
+
+
+def test_features_are_not_normalised(encoder):
+    norms = np.linalg.norm(encoder.encode([golden_picture(90, 80)]), axis=1)
+
+    assert abs(norms - 1).min() > 0.1
+
+
+def test_pictures_of_mixed_shapes_keep_their_order(checkpoint):
+    encoder = load_encoder(checkpoint, preprocess="resize_short_side")
+    sizes = [(100, 100), (150, 100), (100, 150), (101, 100), (151, 100), (200, 90)]
+    pictures = [golden_picture(*size) for size in sizes]
+    batches = []
+    encode_arrays = encoder.encode_arrays
+    encoder.encode_arrays = lambda batch: batches.append(batch.shape) or encode_arrays(batch)
+
+    features = encoder.encode(pictures, batch_size=4)
+
+    assert sorted(shape[0] for shape in batches) == [1, 1, 2, 2]
+    for picture, feature in zip(pictures, features, strict=True):
+        np.testing.assert_allclose(
+            encode_arrays(encoder.prepare(picture)[None])[0], feature, rtol=0, atol=1e-5
+        )
+
+
+def test_pictures_are_taken_one_after_the_other_not_all_at_once(encoder):
+    made = []
+
+    def pictures():
+        for index in range(100):
+            made.append(index)
+            yield golden_picture(70, 70)
+
+    sizes = []
+    encode_arrays = encoder.encode_arrays
+    wrapped = load_like(encoder, lambda batch: sizes.append((len(made), len(batch))) or encode_arrays(batch))
+
+    wrapped.encode(pictures(), batch_size=10)
+
+    assert sizes[:2] == [(10, 10), (20, 10)]
+
+
+def load_like(encoder, encode_arrays):
+    copy = object.__new__(Encoder)
+    copy.__dict__.update(encoder.__dict__)
+    copy.encode_arrays = encode_arrays
+    return copy
+
+
+def test_no_pictures_give_no_rows(encoder):
+    assert encoder.encode([]).shape == (0, 64)
+
+
+def test_paths_are_opened_through_the_gate(encoder, tmp_path):
+    picture = golden_picture(90, 80)
+    turned = picture.transpose(Image.Transpose.ROTATE_90)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise when shown
+    turned.save(tmp_path / "turned.png", exif=exif)
+    translucent = picture.convert("RGBA")
+    translucent.putalpha(0)
+    translucent.save(tmp_path / "translucent.png")
+
+    features = encoder.encode([tmp_path / "turned.png", str(tmp_path / "translucent.png")])
+
+    np.testing.assert_allclose(features[0], encoder.encode([picture])[0], rtol=0, atol=1e-5)
+    white = Image.new("RGB", picture.size, (255, 255, 255))
+    np.testing.assert_allclose(features[1], encoder.encode([white])[0], rtol=0, atol=1e-5)
+
+
+def test_a_broken_picture_raises_what_the_gate_says(encoder, tmp_path):
+    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff not a picture")
+
+    with pytest.raises(PictureError) as refused:
+        encoder.encode([tmp_path / "broken.jpg"])
+    assert refused.value.code == "broken"
+
+
+def test_patches_come_with_the_cls_feature_in_one_pass(checkpoint, tmp_path):
+    for kind in ("plain", "registers"):
+        path = write_checkpoint(tmp_path / f"{kind}.safetensors", KINDS[kind])
+        encoder = load_encoder(path, preprocess="resize_short_side")
+        picture = golden_picture(150, 100)
+
+        cls, patches = encoder.encode_with_patches(picture)
+
+        assert patches.shape == (5, 7, 64)
+        np.testing.assert_allclose(cls, encoder.encode([picture])[0], rtol=0, atol=5e-6)
+        tokens = encoder._vit.forward(encoder.prepare(picture)[None], patches=True)[0]
+        np.testing.assert_array_equal(patches[0, 0], tokens[encoder.config.prefix])
+        np.testing.assert_array_equal(patches[4, 6], tokens[-1])
+
+
+def test_modes_are_part_of_the_fingerprint(checkpoint):
+    fingerprints = {
+        load_encoder(checkpoint, preprocess=preprocess, positions=positions).fingerprint
+        for preprocess in ("official", "center_crop", "resize_short_side")
+        for positions in ("official", "transformers")
+    }
+
+    assert len(fingerprints) == 6
+
+
+def test_other_weights_have_another_fingerprint(encoder, tmp_path):
+    other = write_tiny_checkpoint(tmp_path / "tiny.safetensors", seed=1)
+
+    assert load_encoder(other).fingerprint != encoder.fingerprint
+
+
+def test_a_fingerprint_survives_json(encoder):
+    assert Fingerprint.from_dict(encoder.fingerprint.as_dict()) == encoder.fingerprint
+
+
+@pytest.mark.parametrize("change", [{"dim": "64"}, {"dim": True}, {"more": 1}])
+def test_what_is_no_fingerprint_is_refused(encoder, change):
+    with pytest.raises(ValueError, match="not a fingerprint"):
+        Fingerprint.from_dict(encoder.fingerprint.as_dict() | change)
+    with pytest.raises(ValueError, match="not a fingerprint"):
+        Fingerprint.from_dict({})
+
+
+@pytest.mark.parametrize("modes", [{"preprocess": "stretch"}, {"positions": "linear"}])
+def test_an_unknown_mode_is_refused(checkpoint, modes):
+    with pytest.raises(CheckpointError, match="it must be one of"):
+        load_encoder(checkpoint, **modes)
+
+
+def test_sizes_come_from_the_preprocessors_config_beside_the_file(tmp_path):
+    path = write_tiny_checkpoint(tmp_path / "m.safetensors")
+    (tmp_path / "preprocessor_config.json").write_text(
+        '{"size": {"shortest_edge": 60}, "crop_size": {"height": 42, "width": 42}}'
+    )
+
+    encoder = load_encoder(path)
+
+    assert encoder.prepare(golden_picture(90, 80)).shape == (3, 42, 42)

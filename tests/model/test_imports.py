@@ -1,0 +1,42 @@
+"""The walls around this room, seen from a process of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def loaded_by(statement: str) -> set[str]:
+    code = f"import sys; {statement}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["import model", "import model.pictures", "import model.errors, model.fingerprint, model.registry"],
+)
+def test_what_the_web_imports_loads_no_numpy(statement):
+    modules = loaded_by(statement)
+
+    assert not modules & {"numpy", "scipy", "model.vit", "model.encoder"}
+
+
+def test_the_model_knows_nothing_of_the_rooms_above():
+    modules = loaded_by("from model import load_encoder; import model.convert, model.compare, model.bench")
+
+    above = {"gallery", "app", "worker", "config", "flask", "sqlalchemy", "rq", "redis", "torch"}
+    assert not {name.partition(".")[0] for name in modules} & above
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    import model
+
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = model.nothing
+    assert all(hasattr(model, name) for name in model.__all__)
