@@ -13,7 +13,8 @@ from gallery.errors import StoreError
 from model.pictures import BROWSER_FORMATS, MEDIA_TYPES
 
 ONE_YEAR = 31_536_000
-PICTURE_POLICY = "default-src 'none'; sandbox"
+# The style is that of the browser's own viewer, which centres a picture that is opened by itself.
+PICTURE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 WEBP = "image/webp"
 
 

@@ -85,7 +85,9 @@ def test_an_image_is_the_file_itself(client: Browser, pictures: Path, items: dic
     assert answer.data == (pictures / item.path).read_bytes()
     assert answer.mimetype == "image/jpeg"
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
-    assert answer.headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
+    assert answer.headers["Content-Security-Policy"] == (
+        "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+    )
 
 
 @pytest.mark.parametrize("name", ["scan.tiff", "old.bmp"])

@@ -25,6 +25,7 @@ class Dropzone {
     for (const element of findAll("[data-scripted]", form)) show(element);
     this.listen();
     this.state(this.part.error.hidden ? "empty" : "refused");
+    this.takeFrom(form.elements.image); // a picture may have been chosen before this script came
     form.elements.image.required = false; // a hidden field cannot say that it is
   }
 
@@ -32,10 +33,7 @@ class Dropzone {
     const { image } = this.form.elements;
     const camera = find("#camera", this.form);
     for (const input of [image, camera]) {
-      input.addEventListener("change", () => {
-        if (input.files.length) this.take(input.files[0]);
-        input.value = "";
-      });
+      input.addEventListener("change", () => this.takeFrom(input));
     }
     for (const button of findAll("[data-pick]", this.form)) {
       button.addEventListener("click", () => find(`#${button.dataset.pick}`, this.form).click());
@@ -58,6 +56,11 @@ class Dropzone {
     show(this.part.decide, name === "chosen");
     show(this.part.progress, name === "sending");
     if (name !== "refused") show(this.part.error, false);
+  }
+
+  takeFrom(input) {
+    if (input.files.length) this.take(input.files[0]);
+    input.value = "";
   }
 
   take(file) {
