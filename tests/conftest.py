@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from flask import Flask
+from jinja2 import BytecodeCache, FileSystemBytecodeCache
 from sqlalchemy import event
 
 from app import create_app
@@ -84,9 +85,16 @@ def settings(tmp_path: Path, database_url: str, redis_url: str, environ: dict[st
     return load_settings(fixed | environ)
 
 
+@pytest.fixture(scope="session")
+def compiled_templates(tmp_path_factory: pytest.TempPathFactory) -> BytecodeCache:
+    """Compiling them anew for each application takes most of a short test's time."""
+    return FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
+
+
 @pytest.fixture
-def app(settings: Settings) -> Iterator[Flask]:
+def app(settings: Settings, compiled_templates: BytecodeCache) -> Iterator[Flask]:
     application = create_app(settings)
+    application.jinja_env.bytecode_cache = compiled_templates
     with application.app_context():
         engine = db.engine
     event.listen(engine, "before_cursor_execute", _writes_in_transactions)
