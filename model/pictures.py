@@ -182,7 +182,6 @@ def webp(image: Image.Image, side: int, quality: int = 82) -> bytes:
     """
     small = image.copy()
     small.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=3.0)
-    small.info.clear()
     encoded = io.BytesIO()
     # Method 2 costs half of method 4's time, and makes files 2 % larger; 3 and 4 cost alike.
     small.save(encoded, "WEBP", quality=quality, method=2)

@@ -19,6 +19,7 @@ from tests.support.archives import files_below
 from tests.support.http import Page, Site, serving
 
 JPEG = pictures.encoded(pictures.scene(), "JPEG")
+LARGE_JPEG = pictures.encoded(pictures.scene(640, 480), "JPEG")
 QUICK = Bounds(delay=0.0, attempts=2, read_timeout=0.2, picture_seconds=5.0, max_bytes=100_000)
 
 
@@ -63,7 +64,7 @@ def test_the_extension_tells_the_format_and_not_the_address(site: Site, root: Pa
 def test_what_cannot_be_had_is_told_and_stops_nothing(site: Site, root: Path, tmp_path: Path) -> None:
     site.redirect("/circle", "/circle")
     site.put("/html.jpg", Page(b"<!doctype html><h1>Log in", media_type="image/jpeg"))
-    site.put("/cut.jpg", Page(JPEG[: len(JPEG) // 2], claimed=-1))
+    site.put("/cut.jpg", Page(LARGE_JPEG[: len(LARGE_JPEG) // 2], claimed=-1))
     site.put("/broken-off.jpg", Page(JPEG, breaks=[100, 100]))
     site.put("/large.jpg", JPEG + bytes(200_000))
     site.put("/silent.jpg", Page(silent=True))
@@ -89,6 +90,7 @@ def test_what_cannot_be_had_is_told_and_stops_nothing(site: Site, root: Path, tm
     found = reasons(report)
     assert set(found) == set(expected)
     assert {name for name, words in expected.items() if words not in found[name]} == set()
+    assert [path.name for path in (root / ".download").iterdir()] == ["lock"]
     assert json.loads(json.dumps(report.as_dict()))["failed"][0].keys() == {"source", "reason"}
 
 

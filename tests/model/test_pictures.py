@@ -163,6 +163,29 @@ def test_a_polyglot_keeps_nothing_but_its_pixels_when_it_is_encoded_anew() -> No
     assert probe(encoded).format == "WEBP"
 
 
+def test_no_other_decoder_ever_sees_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[object] = []
+    Image.init()
+    monkeypatch.setattr(Image, "ID", ["TRAP", *Image.ID])
+    monkeypatch.setitem(Image.OPEN, "TRAP", (lambda *given: seen.append(given), lambda prefix: True))
+    for data in (pictures.encoded(pictures.scene(), "PNG"), b"\x89PNG\r\n\x1a\n damaged", b"%!PS"):
+        with contextlib.suppress(PictureError):
+            open_rgb(data)
+    assert seen == []
+
+
+def test_too_little_memory_is_not_called_a_broken_picture() -> None:
+    class HugeFile(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            if self.tell() > 200:
+                raise MemoryError
+            return super().read(min(size or 0, 100))
+
+    with pytest.raises(PictureError, match="not enough memory") as caught:
+        open_rgb(HugeFile(pictures.encoded(pictures.scene(640, 480), "BMP")))
+    assert caught.value.code == "too_many_pixels"
+
+
 def test_an_empty_file_is_called_empty() -> None:
     refused(b"", "empty")
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import resource
 from collections.abc import Iterator
@@ -200,10 +201,12 @@ def test_a_length_other_than_the_known_one_is_refused_at_once(site: Site, target
 
 @pytest.mark.parametrize("claimed", [None, -1])
 def test_a_file_that_is_too_large_is_refused(site: Site, target: Path, claimed: int | None) -> None:
-    url = site.put("/w", Page(BODY, claimed=claimed))
-    message = refused(url, target, limits=Limits(max_bytes=100_000, attempts=1))
+    url, seen = site.put("/w", Page(BODY, claimed=claimed)), []
+    limits = Limits(max_bytes=100_000, attempts=1)
+    message = refused(url, target, limits=limits, progress=lambda done, total: seen.append(done))
     assert "more than the 100,000 bytes allowed" in message
     assert leftovers(target) == []
+    assert seen == [] or claimed == -1
 
 
 def test_a_file_without_an_announced_length_is_brought(site: Site, target: Path) -> None:
@@ -296,14 +299,27 @@ def test_a_proxy_from_the_environment_is_used(site: Site, target: Path, monkeypa
     assert target.read_bytes() == BODY
 
 
-def test_a_full_disk_is_said_and_what_came_is_kept(site: Site, target: Path) -> None:
-    url = site.put("/w", Page(BODY, etag='"1"'))
+@contextlib.contextmanager
+def disk_of(size: int) -> Iterator[None]:
+    """Let no file grow beyond `size`: the system's own "no more", without a disk to fill."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (300_001, hard))  # the disk's own "no more", without a disk
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
-        message = refused(url, target)
+        yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_disk_that_takes_only_half_of_the_last_piece_is_full(site: Site, target: Path) -> None:
+    url = site.put("/w", Page(BODY, claimed=-1))
+    with disk_of(len(BODY) - 10):
+        assert "cannot be written" in refused(url, target)
+
+
+def test_a_full_disk_is_said_and_what_came_is_kept(site: Site, target: Path) -> None:
+    url = site.put("/w", Page(BODY, etag='"1"'))
+    with disk_of(300_001):
+        message = refused(url, target)
     assert f"{target}.part cannot be written" in message
     download(url, target, limits=QUICK)
     assert site.ranges_asked() == ["", "bytes=300001-"]
