@@ -6,6 +6,7 @@ kills five seconds after the first process has ended, and ignores a second Ctrl-
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import signal
@@ -100,8 +101,8 @@ class Processes:
 
 
 def say(text: str) -> None:
-    """Write one line at once."""
-    with _output:
+    """Write one line at once; a terminal that has gone is no reason to stop working."""
+    with _output, contextlib.suppress(OSError):
         print(text, flush=True)
 
 

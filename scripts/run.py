@@ -118,19 +118,28 @@ def _serve(app: Flask, server: RedisServer | None) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, note)
     processes = Processes(os.environ)
-    for name, command in read_procfile(ROOT / "Procfile").items():
-        processes.start(name, command)
-    ready, ended = False, None
-    while not signals and (ended := processes.ended()) is None:
+    try:
+        for name, command in read_procfile(ROOT / "Procfile").items():
+            processes.start(name, command)
+        ended = _watch(app, processes, server, signals)
+    finally:
+        _stop(processes, signals, settings.job_timeout + LAST_WORDS)
+    return 1 if ended else 0
+
+
+def _watch(app: Flask, processes: Processes, server: RedisServer | None, signals: list[int]) -> bool:
+    """Say when all is ready, and keep Redis running; return whether a process ended, and no signal came."""
+    ready = False
+    while not signals:
+        if ended := processes.ended():
+            say(f"{ended[0]} ended with status {ended[1]}")
+            return True
         if not ready and (ready := _ready(app)):
-            say(f"Vitrine is ready: {_address(settings)}  (Ctrl-C to stop)")
+            say(f"Vitrine is ready: {_address(app.config['VITRINE'])}  (Ctrl-C to stop)")
         if server is not None and not server.alive():
             _restart(server)
         time.sleep(TICK)
-    if ended:
-        say(f"{ended[0]} ended with status {ended[1]}")
-    _stop(processes, signals, settings.job_timeout + LAST_WORDS)
-    return 1 if ended else 0
+    return False
 
 
 def _restart(server: RedisServer) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import signal
+import time
 import uuid
 from pathlib import Path
 
@@ -45,34 +46,25 @@ def test_row_01_a_killed_job_is_retried_and_then_fails_honestly(
     assert (row.status, row.error_code, row.attempt) == ("failed", "worker_lost", 3)
 
 
-def test_row_02_a_child_that_outlives_its_worker_writes_nothing_twice(
+def test_rows_02_and_03_a_search_whose_worker_dies_runs_again_within_15_seconds_and_once(
     installation: Installation, gate: Gate
 ) -> None:
-    search_id = installation.submit(picture(7))
-    with installation.worker(*GATED, **gate.environ) as worker:
+    searches = [installation.submit(picture(number)) for number in (7, 8)]
+    with installation.worker(*GATED, workers=2, **gate.environ) as worker:
         orphan = gate.arrival()
-        os.kill(parent_of(orphan), signal.SIGKILL)
-        gate.arrival({orphan})
+        child = gate.arrival({orphan})
+        for pid in (parent_of(orphan), parent_of(child), child):
+            os.kill(pid, signal.SIGKILL)
+        died = time.monotonic()
+        again = gate.arrival({orphan, child})
+        gate.arrival({orphan, child, again})
         assert alive(orphan)
         gate.open()
-        row = installation.ended(search_id)
+        rows = [installation.ended(search_id, 15.0 - (time.monotonic() - died)) for search_id in searches]
         eventually(lambda: not alive(orphan))
-    assert (row.status, row.attempt) == ("done", 2)
-    assert worker.output().count('"done": true') == 1
-    assert len(installation.results(search_id)) == 10
-
-
-def test_row_03_a_search_whose_worker_and_child_die_runs_again_within_15_seconds(
-    installation: Installation, gate: Gate
-) -> None:
-    search_id = installation.submit(picture(7))
-    with installation.worker(*GATED, **gate.environ):
-        child = gate.arrival()
-        os.kill(parent_of(child), signal.SIGKILL)
-        os.kill(child, signal.SIGKILL)
-        gate.open()
-        row = installation.ended(search_id, 15.0)
-    assert (row.status, row.attempt) == ("done", 2)
+    assert [(row.status, row.attempt) for row in rows] == [("done", 2)] * 2
+    assert worker.output().count('"done": true') == 2
+    assert [installation.results(search_id)[0] for search_id in searches] == ["07.png", "08.png"]
 
 
 def test_row_04_a_search_lost_between_queue_and_worker_is_enqueued_again(installation: Installation) -> None:
@@ -106,6 +98,21 @@ def test_row_05_what_has_ended_never_changes(installation: Installation) -> None
     row = installation.row(search_id)
     assert row is not None
     assert (row.status, row.error_code) == ("done", None)
+
+
+def test_row_07_a_hung_redis_neither_stops_nor_doubles_the_search_at_hand(
+    installation: Installation, gate: Gate
+) -> None:
+    search_id = installation.submit()
+    with installation.worker(*GATED, **gate.environ) as worker:
+        gate.arrival()
+        installation.redis.pause()
+        gate.open()
+        row = installation.ended(search_id)
+        installation.redis.resume()
+        assert installation.ended(installation.submit()).status == "done"
+    assert (row.status, row.attempt) == ("done", 1)
+    assert worker.output().count('"done": true') == 2
 
 
 def test_row_08_redis_killed_in_mid_job_costs_no_result(installation: Installation, gate: Gate) -> None:

@@ -16,9 +16,10 @@ from flask_migrate import upgrade
 from PIL import Image, ImageDraw
 
 from app import create_app, queue
-from app.database import Search, SearchKind, SearchResult, SearchStatus, Upload
+from app.database import Search, SearchKind, SearchResult, SearchStatus, Upload, utcnow
 from app.extensions import db
 from app.queue import QUEUE_NAME
+from app.searches import lifecycle
 from app.transactions import transaction
 from app.uploads import storage
 from config import BUNDLED_WEIGHTS, load_settings
@@ -63,7 +64,7 @@ def _upload(content: bytes) -> Upload:
 class Installation:
     """One data directory, seen from the test, with what the web would do to it."""
 
-    def __init__(self, directory: Path, redis: RedisUnderTest) -> None:
+    def __init__(self, directory: Path, redis: RedisUnderTest, **environ: str) -> None:
         self.directory, self.redis = directory, redis
         self.environ = {
             "DATA_DIR": str(directory),
@@ -72,9 +73,15 @@ class Installation:
             "SECRET_KEY": "a key for tests only",
             "MODEL": "compact",
             "LOG_LEVEL": "INFO",
-        }
+        } | environ
         self.settings = load_settings(self.environ)
         self.app = create_app(self.settings)
+
+    def close(self) -> None:
+        """Let go of database and Redis."""
+        with self.app.app_context():
+            db.engine.dispose()
+            queue.connection().close()
 
     def submit(
         self, content: bytes | None = None, *, item: str | None = None, enqueue: bool = True
@@ -88,6 +95,7 @@ class Installation:
                     upload=_upload(content or picture()) if item is None else None,
                     query_item=item,
                     submission=uuid.uuid4().hex,
+                    created=utcnow() - lifecycle.ENQUEUE_GRACE,  # the reconciler need not hold back
                 )
                 session.add(search)
                 session.flush()
@@ -211,11 +219,12 @@ def redis(redis_options: tuple[str, ...]) -> Iterator[RedisUnderTest]:
 
 
 @pytest.fixture
-def installation(template: Path, tmp_path: Path, redis: RedisUnderTest) -> Installation:
+def installation(template: Path, tmp_path: Path, redis: RedisUnderTest) -> Iterator[Installation]:
     """A data directory of the test's own, with a Redis; nothing runs yet."""
     directory = tmp_path / "data"
     shutil.copytree(template, directory)
-    return Installation(directory, redis)
+    with contextlib.closing(Installation(directory, redis)) as made:
+        yield made
 
 
 @pytest.fixture

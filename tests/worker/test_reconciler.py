@@ -3,7 +3,7 @@ from __future__ import annotations
 import io
 import os
 import time
-from datetime import timedelta
+import uuid
 
 import sqlalchemy as sa
 
@@ -16,9 +16,9 @@ from tests.support.installation import Installation, picture
 from worker.reconciler import Reconciler
 
 
-def age(installation: Installation, **values: object) -> None:
+def put(installation: Installation, search_id: uuid.UUID, **values: object) -> None:
     with installation.app.app_context(), transaction() as session:
-        session.execute(sa.update(Search).values(**values))
+        session.execute(sa.update(Search).where(Search.id == search_id).values(**values))
 
 
 def live(installation: Installation) -> set[str]:
@@ -30,8 +30,8 @@ def test_searches_without_a_job_are_enqueued_and_young_ones_left_to_the_web(
     installation: Installation,
 ) -> None:
     old = [installation.submit(picture(number), enqueue=False) for number in range(3)]
-    age(installation, created=utcnow() - timedelta(seconds=10))
-    installation.submit(enqueue=False)
+    young = installation.submit(enqueue=False)
+    put(installation, young, created=utcnow())
     assert Reconciler(installation.app).reconcile()
     assert live(installation) == {str(search_id) for search_id in old}
 
@@ -51,7 +51,7 @@ def test_leases_lapse_also_while_redis_is_away(installation: Installation) -> No
     search_id = installation.submit(enqueue=False)
     with installation.app.app_context():
         for _ in range(lifecycle.MAX_ATTEMPTS):
-            age(installation, status="queued")
+            put(installation, search_id, status="queued")
             lifecycle.claim(search_id, -1.0)
     installation.redis.stop()
     assert Reconciler(installation.app).reconcile()

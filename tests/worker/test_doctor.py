@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.installation import Installation
+from tests.support.servers import ROOT
+
+
+def doctor(installation: Installation, **environ: str) -> tuple[int, dict[str, tuple[str, str]]]:
+    """Exit status, and level and text by part."""
+    done = subprocess.run(
+        [sys.executable, "-m", "flask", "doctor"],
+        cwd=ROOT,
+        env={**os.environ, **installation.environ, **environ},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    lines = [line.split(maxsplit=2) for line in done.stdout.splitlines()]
+    return done.returncode, {part: (level, text) for level, part, text in lines}
+
+
+def test_all_is_well(installation: Installation) -> None:
+    with installation.worker():
+        status, found = doctor(installation)
+    assert status == 0
+    assert {level for level, _ in found.values()} <= {"ok", "warning"}
+    assert set(found) >= {"disk", "database", "migrations", "writing", "redis", "worker", "weights", "index"}
+    assert found["worker"] == ("ok", "1 listening")
+
+
+def test_what_is_broken_is_named_with_its_mend(installation: Installation) -> None:
+    shutil.rmtree(installation.settings.index_dir)
+    (installation.directory / "vitrine.db").unlink()
+    status, found = doctor(installation)
+    assert status == 1
+    broken = {part: text for part, (level, text) in found.items() if level == "BROKEN"}
+    assert set(broken) == {"migrations", "worker", "index"}
+    assert "flask db upgrade" in broken["migrations"]
+    assert "python -m worker" in broken["worker"]
+    assert "flask gallery index DIR" in broken["index"]
+
+
+def test_a_database_that_cannot_be_written_and_a_redis_that_is_away(installation: Installation) -> None:
+    installation.redis.stop()
+    database = f"sqlite:///file:{installation.directory / 'vitrine.db'}?mode=ro&uri=true"
+    status, found = doctor(installation, DATABASE_URL=database)
+    assert status == 1
+    assert found["writing"][0] == "BROKEN"
+    assert found["redis"][0] == "BROKEN"
+
+
+@pytest.mark.parametrize("redis_options", [("--maxmemory", "50mb", "--maxmemory-policy", "allkeys-lru")])
+def test_a_redis_that_may_evict(installation: Installation) -> None:
+    _, found = doctor(installation)
+    assert found["redis"][0] == "BROKEN"
+    assert "CONFIG SET maxmemory-policy noeviction" in found["redis"][1]
+
+
+def test_an_index_of_another_model_and_a_gallery_that_is_gone(installation: Installation) -> None:
+    _, found = doctor(installation, PREPROCESS="resize_short_side")
+    assert found["index"][0] == "BROKEN"
+    assert "flask gallery index" in found["index"][1]
+
+
+@pytest.mark.parametrize(
+    ("version", "warned"), [((3, 51, 2), True), ((3, 51, 3), False), ((3, 53, 0), False)]
+)
+def test_row_29_an_old_sqlite_is_warned_of(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch, version: tuple[int, int, int], warned: bool
+) -> None:
+    monkeypatch.setattr("sqlite3.sqlite_version_info", version)
+    told = installation.app.test_cli_runner().invoke(args=["doctor"]).output
+    assert ("WAL-reset bug" in told) is warned
