@@ -119,8 +119,10 @@ def test_a_form_of_many_parts_is_refused(client: Browser) -> None:
     assert answer.status_code == 413
 
 
-def test_other_forms_take_no_large_bodies(client: Browser) -> None:
-    answer = client.post("/login", {"username": "x" * 2**20, "password": "y"})
+@pytest.mark.parametrize("kind", ["multipart/form-data", "application/x-www-form-urlencoded"])
+def test_other_forms_take_no_large_bodies(client: Browser, kind: str) -> None:
+    sent = {"csrf_token": client.token(), "username": "x" * 2**17, "password": "y"}
+    answer = client.client.post("/login", data=sent, content_type=kind)
     assert answer.status_code == 413
 
 
