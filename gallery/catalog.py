@@ -17,6 +17,7 @@ from typing import Any, Self
 from gallery.errors import IndexCorruptError, ItemMissingError, StoreError
 from gallery.generations import Generation, open_current
 from gallery.manifest import ITEMS, Manifest
+from gallery.notes import samples
 
 THUMBNAIL_SIDE = 320
 LARGE_SIDE = 1600
@@ -164,6 +165,13 @@ class Catalog:
             return len(self)
         found = self._read("SELECT count(*) FROM items WHERE instr(folded, ?)", (folded(query),))
         return int(found[0][0])
+
+    def samples(self, limit: int) -> list[Item]:
+        """Return pictures to try with: those that ``SAMPLES.txt`` names, else some from all over."""
+        named = [self.get(item_id(path)) for path in samples(Path(self.manifest.root))[:limit]]
+        known = [item for item in named if item is not None]
+        count = min(limit, len(self))
+        return known or self.rows([(2 * place + 1) * len(self) // (2 * count) for place in range(count)])
 
     def contents(self) -> set[str]:
         """Return the SHA-256 of every picture file that was there when it was indexed."""

@@ -17,10 +17,10 @@ from typing import Any, NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont, features
 
+from gallery import notes
 from gallery.errors import StoreError
 from gallery.locks import exclusive
 from gallery.pictograms import code_points, is_shown, path_for
-from gallery.scanning import ATTRIBUTION
 
 SAMPLES = (
     "animals/cat-face.png",
@@ -34,7 +34,6 @@ SAMPLES = (
 )
 """Pictures to try with, as different as can be; also in ``SAMPLES.txt`` in the gallery, one path a line."""
 
-SAMPLES_FILE = "SAMPLES.txt"
 SIDE = 256
 """Pixels in width and height."""
 
@@ -136,8 +135,8 @@ def _draw_all(data: _Data, folder: Path, progress: Callable[[int, int], None]) -
 
 
 def _write_notes(folder: Path, marker: dict[str, Any]) -> None:
-    (folder / ATTRIBUTION).write_text(_CREDIT, encoding="utf-8")
-    (folder / SAMPLES_FILE).write_text("".join(f"{path}\n" for path in SAMPLES), encoding="utf-8")
+    (folder / notes.ATTRIBUTION).write_text(_CREDIT, encoding="utf-8")
+    (folder / notes.SAMPLES).write_text("".join(f"{path}\n" for path in SAMPLES), encoding="utf-8")
     (folder / _MARKER).write_text(json.dumps(marker))
 
 

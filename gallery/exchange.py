@@ -19,8 +19,9 @@ from gallery.encoding import Progress
 from gallery.errors import StoreError
 from gallery.files import writing
 from gallery.locks import exclusive
+from gallery.notes import attribution
 from gallery.reading import load, reason
-from gallery.scanning import Skipped, attribution
+from gallery.scanning import Skipped
 from gallery.store import Store
 from gallery.thumbnails import Thumbnails
 from gallery.vectors import unit, usable

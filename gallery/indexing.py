@@ -19,8 +19,9 @@ from gallery.errors import IndexCorruptError, IndexMissingError, StoreError
 from gallery.featurelog import FeatureLog
 from gallery.files import writing
 from gallery.locks import exclusive
+from gallery.notes import attribution
 from gallery.reading import Encoder, PictureReader
-from gallery.scanning import Found, Skipped, attribution, scan
+from gallery.scanning import Found, Skipped, scan
 from gallery.store import Store
 from gallery.thumbnails import Thumbnails
 from gallery.writer import write_generation

@@ -8,9 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from gallery.errors import StoreError
-
-ATTRIBUTION = "ATTRIBUTION.txt"
-_MAX_ATTRIBUTION_BYTES = 64 * 1024
+from gallery.notes import NOTES
 
 # Only suffixes that no picture bears: everything else is judged by its content, not by its name.
 # fmt: off
@@ -83,24 +81,13 @@ def scan(root: Path, leave_out: Collection[Path] = ()) -> tuple[list[Found], lis
             if entry.is_dir(follow_symlinks=False):
                 if Path(entry.path) not in leave_out:
                     folders.append(Path(entry.path))
-            elif entry.name != ATTRIBUTION:
+            elif entry.name not in NOTES:
                 result = _judge(entry, root)
                 if isinstance(result, Found):
                     found.append(result)
                 else:
                     skipped.append(result)
     return sorted(found), sorted(skipped)
-
-
-def attribution(root: Path) -> str:
-    """Return the text of ``ATTRIBUTION.txt`` in the root, or an empty one."""
-    try:
-        with (root / ATTRIBUTION).open("rb") as file:
-            return file.read(_MAX_ATTRIBUTION_BYTES).decode("utf-8", "replace").strip()
-    except FileNotFoundError:
-        return ""
-    except OSError as error:
-        raise StoreError(f"{root / ATTRIBUTION} cannot be read: {error.strerror}.") from error
 
 
 def printable(path: Path) -> str:

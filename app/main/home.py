@@ -14,7 +14,6 @@ from app.searches.forms import SearchForm
 from app.searches.messages import MESSAGES, QUEUE_AWAY
 from app.searches.service import with_parts
 from app.searches.views import view
-from gallery.catalog import Item
 from model.pictures import MAX_PIXELS
 
 SAMPLES = 8
@@ -26,23 +25,15 @@ def render_home(form: SearchForm) -> str:
 
     The browser gets its key here, before it sends anything: two first searches sent at once have one owner.
     """
+    catalog = current.catalog()
     mine = sa.select(Search).where(Search.owned_by(new_owner()))
     recent = db.session.scalars(with_parts(mine.order_by(Search.created.desc()).limit(RECENT)))
     return render_template(
         "home.html",
         form=form,
-        samples=_samples(),
+        samples=[] if catalog is None else catalog.samples(SAMPLES),
         recent=[view(search) for search in recent],
         refusals=MESSAGES,
         max_pixels=MAX_PIXELS,
         notice=None if queue.ping() else QUEUE_AWAY,
     )
-
-
-def _samples() -> list[Item]:
-    """A few pictures from all over the gallery, to try with."""
-    catalog = current.catalog()
-    if catalog is None or not len(catalog):
-        return []
-    count = min(SAMPLES, len(catalog))
-    return catalog.rows([(2 * place + 1) * len(catalog) // (2 * count) for place in range(count)])

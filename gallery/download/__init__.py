@@ -16,7 +16,7 @@ from gallery.download.report import Failure, Report
 from gallery.download.sources import PHOTO_SETS, PhotoSet, Source, find_source
 from gallery.download.spool import Spool, open_spool
 from gallery.download.urllist import read_list
-from gallery.scanning import ATTRIBUTION
+from gallery.notes import ATTRIBUTION
 from model import transfer
 
 __all__ = ["PHOTO_SETS", "Bounds", "Failure", "PhotoSet", "Report", "download"]

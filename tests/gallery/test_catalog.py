@@ -80,6 +80,16 @@ def test_a_file_that_leads_out_of_the_folder_is_not_given_out(
         catalog.file(item)
 
 
+def test_samples_are_those_the_folder_names_else_some_from_all_over(index: Index, catalog: Catalog) -> None:
+    assert [item.path for item in catalog.samples(3)] == [catalog.at(row).path for row in (2, 6, 10)]
+    assert len(catalog.samples(100)) == len(catalog)
+    (index.root / "SAMPLES.txt").write_text(f"{catalog.at(5).path}\n\nmissing.jpg\n{catalog.at(1).path}\n")
+    assert catalog.samples(8) == [catalog.at(5), catalog.at(1)]
+    (index.root / "SAMPLES.txt").unlink()
+    (index.root / "SAMPLES.txt").mkdir()
+    assert len(catalog.samples(3)) == 3
+
+
 def test_a_catalog_notices_a_new_generation_and_keeps_its_own(index: Index, catalog: Catalog) -> None:
     assert not catalog.stale()
     for seed in range(3):
