@@ -1,0 +1,104 @@
+"""One site for all tests of this room, and browsers that visit it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask_migrate import upgrade
+from playwright.sync_api import Browser, sync_playwright
+
+from app.extensions import db
+from config import BUNDLED_WEIGHTS
+from gallery.indexing import build
+from model import load_encoder
+from tests.support.galleries import write_picture
+from tests.support.installation import gate  # noqa: F401
+from tests.support.servers import redis_server
+from tests.support.site import Site
+from tests.support.visitor import ARGUMENTS, INSTALL, Visitor, chromium
+
+HERE = Path(__file__).parent
+PICTURES = 60
+SIZE = (320, 240)
+
+Visit = Callable[..., Visitor]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker("e2e")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium; every visitor has a profile of its own in it."""
+    program = chromium()
+    if program is None:
+        pytest.skip(INSTALL)
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
+        yield running
+        running.close()
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A gallery of `PICTURES` pictures."""
+    root = tmp_path_factory.mktemp("gallery")
+    for number in range(PICTURES):
+        width, height = SIZE
+        size = (width, height) if number % 3 else (height, width)
+        write_picture(root / "ab"[number % 2] / f"picture-{number:02}.jpg", number, size)
+    return root
+
+
+@pytest.fixture(scope="session")
+def site(browser: Browser, pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The site, served and searched; `browser` comes first, so that without one nothing is started."""
+    with redis_server() as redis:
+        site = Site(tmp_path_factory.mktemp("site"), redis)
+        with site.app.app_context():
+            upgrade()
+            db.engine.dispose()
+        folder, thumbnails = site.settings.index_dir, site.settings.thumbnails_dir
+        build(pictures, folder, load_encoder(BUNDLED_WEIGHTS), thumbnails_dir=thumbnails)
+        with site.running():
+            yield site
+
+
+@pytest.fixture
+def visit(browser: Browser, site: Site) -> Iterator[Visit]:
+    """Comes by with a new browser, and with options of ``Browser.new_context``."""
+    visitors: list[Visitor] = []
+    with contextlib.ExitStack() as contexts:
+
+        def come(**options: Any) -> Visitor:
+            visitors.append(Visitor(browser, site.url, **options))
+            contexts.callback(visitors[-1].context.close)
+            return visitors[-1]
+
+        yield come
+        assert [said for visitor in visitors for said in visitor.unexpected()] == []
+
+
+@pytest.fixture
+def visitor(visit: Visit) -> Visitor:
+    """Someone who has not been here before."""
+    return visit()
+
+
+@pytest.fixture(scope="session")
+def picture(pictures: Path) -> Path:
+    """A picture that the gallery holds."""
+    return pictures / "b" / "picture-07.jpg"
+
+
+@pytest.fixture(scope="session")
+def other_picture(pictures: Path) -> Path:
+    """Another picture that the gallery holds."""
+    return pictures / "a" / "picture-30.jpg"

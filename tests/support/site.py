@@ -1,0 +1,48 @@
+"""A whole site on a port of its own: web process, worker and Redis, for browsers to visit."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import requests
+
+from tests.support.installation import Installation
+from tests.support.servers import RedisUnderTest, free_port, process
+
+MAX_UPLOAD_MB = 2
+
+
+class Site(Installation):
+    """An installation that is served; `url` is its address."""
+
+    def __init__(self, directory: Path, redis: RedisUnderTest) -> None:
+        super().__init__(directory, redis)
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        self.environ |= {"PORT": str(port), "MAX_UPLOAD_MB": str(MAX_UPLOAD_MB)}
+        self._worker = contextlib.ExitStack()
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """Serve and search until the block ends."""
+        log = self.directory / "web.log"
+        with process("wsgi.py", environ=self.environ, log=log, ready=self._answers), self._worker:
+            self._worker.enter_context(self.worker())
+            yield
+
+    @contextlib.contextmanager
+    def without_worker(self) -> Iterator[None]:
+        """Let searches wait until the block ends."""
+        self._worker.close()
+        try:
+            yield
+        finally:
+            self._worker.enter_context(self.worker())
+
+    def _answers(self) -> bool:
+        try:
+            return requests.get(f"{self.url}/healthz", timeout=5.0).ok
+        except requests.ConnectionError:
+            return False

@@ -1,0 +1,151 @@
+"""A person at a browser: what tests do on the pages, and a watch over the browser's console."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, FilePayload, Locator, Page, expect
+
+INSTALL = "Chromium is missing: apt-get install chromium"
+ARGUMENTS = [
+    "--no-sandbox",  # Chromium refuses to run as root otherwise, as it does in containers
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PATIENCE = 20_000  # milliseconds
+expect.set_options(timeout=PATIENCE)
+PASSWORD = "rhubarb-and-ginger"
+
+
+class Hit(NamedTuple):
+    """One result as the page shows it."""
+
+    rank: int
+    score: float
+    name: str
+
+
+def chromium() -> str | None:
+    """Where Chromium is, if it is."""
+    return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+class Visitor:
+    """A browser with cookies of its own.
+
+    Whatever its console says of errors, breaches of the content policy among them, is kept in `complaints`,
+    and fails the test unless the test has said with `expects` that it will come.
+    """
+
+    def __init__(self, browser: Browser, address: str, **options: Any) -> None:
+        self.context: BrowserContext = browser.new_context(
+            **{"base_url": address, "locale": "en-GB", "timezone_id": "UTC", **options}
+        )
+        self.context.set_default_timeout(PATIENCE)
+        self.complaints: list[str] = []
+        self._expected: list[str] = []
+        self.context.on("console", self._hear)
+        self.context.on("weberror", lambda error: self.complaints.append(str(error.error)))
+        self.page: Page = self.context.new_page()
+
+    def expects(self, complaint: str) -> None:
+        """Let the console say this."""
+        self._expected.append(complaint)
+
+    def unexpected(self) -> list[str]:
+        """What the console has complained of."""
+        return [said for said in self.complaints if not any(part in said for part in self._expected)]
+
+    def open(self, path: str = "/") -> int:
+        """Go to a page; return the answer's status."""
+        response = self.page.goto(path)
+        assert response is not None
+        return response.status
+
+    def statuses(self, *paths: str) -> list[int]:
+        """What each of these answers this browser."""
+        return [self.context.request.get(path).status for path in paths]
+
+    def another_tab(self) -> Visitor:
+        """Open a second page of the same browser."""
+        tab = copy.copy(self)
+        tab.page = self.context.new_page()
+        return tab
+
+    def choose(self, file: Path | FilePayload) -> None:
+        """Choose a picture on the home page."""
+        self.page.set_input_files("#image", file)
+
+    def submit(self, file: Path | FilePayload) -> str:
+        """Put a picture in; return the path of its search."""
+        self.open()
+        self.choose(file)
+        self.page.click("[data-submit]")
+        return self.search_path()
+
+    def search(self, file: Path | FilePayload) -> str:
+        """Put a picture in, and wait for the results; return the path of the search."""
+        path = self.submit(file)
+        self.wait_for_results()
+        return path
+
+    def search_path(self) -> str:
+        """Wait until a search's page is open, and return its path."""
+        self.page.wait_for_url(re.compile(r"/searches/[0-9a-f-]{36}$"))
+        return self.page.evaluate("location.pathname")
+
+    def wait_for_results(self) -> None:
+        """Wait until the search is done."""
+        expect(self.page.get_by_role("heading", level=1)).to_have_text("The most similar pictures")
+
+    def results(self) -> list[Hit]:
+        """Read the results off the page."""
+        found = self.page.locator(".results .result").all()
+        return [
+            Hit(int(_last(one, ".result-rank")), float(_last(one, ".result-score")), _name(one))
+            for one in found
+        ]
+
+    def signup(self, name: str, password: str = PASSWORD) -> None:
+        """Make an account and be signed in to it."""
+        self.open("/signup")
+        self.page.get_by_label("Name").fill(name)
+        self.page.get_by_label("Password", exact=True).fill(password)
+        self.page.get_by_role("button", name="Sign up").click()
+        expect(self.page.get_by_role("link", name=name)).to_be_visible()
+
+    def logout(self) -> None:
+        """Sign out."""
+        self.open("/account")
+        self.page.get_by_role("button", name="Log out", exact=True).click()
+        expect(self.page.get_by_role("link", name="Log in")).to_be_visible()
+
+    def drop(self, file: Path) -> None:
+        """Drag a file from the desktop onto the page and let go, through the browser's own drag and drop."""
+        devtools = self.context.new_cdp_session(self.page)
+        data = {"items": [], "files": [str(file)], "dragOperationsMask": 1}
+        for kind in ("dragEnter", "dragOver", "drop"):
+            devtools.send("Input.dispatchDragEvent", {"type": kind, "x": 300, "y": 300, "data": data})
+        devtools.detach()
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(f"{message.text} {json.dumps(message.location)}")
+
+
+def _last(within: Locator, selector: str) -> str:
+    """The number at the end, after the word that only screen readers hear."""
+    return within.locator(selector).inner_text().split()[-1]
+
+
+def _name(within: Locator) -> str:
+    return within.locator(".caption-name").inner_text()
