@@ -39,8 +39,13 @@ export function startRules(list) {
     clearTimeout(timer);
     timer = setTimeout(check, PAUSE);
   };
+  form.addEventListener("submit", () => {
+    clearTimeout(timer); // the answer decides now, and it may bring another session
+    latest?.abort();
+  });
   password.addEventListener("input", later);
   name?.addEventListener("input", later);
+  if (password.value) later(); // typed, or filled in by the browser, before this script came
 }
 
 async function ask(url, form, question, signal) {
