@@ -17,11 +17,12 @@ from model.threads import blas_threads
 _PARTS = {
     "product": "matrix products",
     "attend": "attention's products",
+    "_attend_from_first": "attention's products",
     "softmax_numerator": "softmax",
     "gelu": "GELU",
     "swiglu": "SwiGLU",
     "_divide_by_one_plus_exp": "GELU",
-    "standardise": "LayerNorm",
+    "normalise": "LayerNorm",
     "<method 'get' of '_queue.SimpleQueue' objects>": "waiting for other threads",
 }
 

@@ -9,6 +9,8 @@ Nothing here changes what the network computes, only where. With LayerNorm's ``y
   gamma``.
 - Attention's ``1 / sqrt(d)`` moves into the queries' matrix and bias.
 - The keys' bias adds the same number to all scores of a query, and softmax does not see that: it goes.
+- The mean that every LayerNorm takes away is not put in: whatever is added to the tokens (patches, positions,
+  prefix, what the layers add) has its own mean taken away here, once, and the tokens' mean stays zero.
 - Softmax's weights sum to 1, so the values' bias passes through attention unchanged: it moves into the bias
   of the projection that follows.
 
@@ -69,13 +71,13 @@ def fold(weights: Weights) -> Parameters:
         Open; each tensor is read once and let go.
     """
     config = weights.config
-    table = weights.read("pos_embed")[0]
-    prefix = weights.read("cls_token")[0] + table[:1]
+    table = centre(weights.read("pos_embed")[0])
+    prefix = centre(weights.read("cls_token")[0]) + table[:1]
     if config.registers:
-        prefix = np.concatenate([prefix, weights.read("register_tokens")[0]])
+        prefix = np.concatenate([prefix, centre(weights.read("register_tokens")[0])])
     patch_embed = _read_linear(weights, "patch_embed.proj")
     return Parameters(
-        patch_embed=Linear(patch_embed.weight.reshape(config.width, -1), patch_embed.bias),
+        patch_embed=centre_output(Linear(patch_embed.weight.reshape(config.width, -1), patch_embed.bias)),
         prefix=prefix,
         positions=table[1:].reshape(config.grid, config.grid, config.width),
         blocks=tuple(_read_block(weights, f"blocks.{index}") for index in range(config.depth)),
@@ -113,8 +115,19 @@ def fold_norm(linear: Linear, weight: Array, bias: Array) -> Linear:
 
 
 def fold_scale(linear: Linear, gamma: Array) -> Linear:
-    """Take a LayerScale's gamma into the map before it."""
-    return Linear(linear.weight * gamma[:, None], linear.bias * gamma)
+    """Take a LayerScale's gamma into the map before it, whose output has its mean taken away."""
+    return centre_output(Linear(linear.weight * gamma[:, None], linear.bias * gamma))
+
+
+def centre(tokens: Array) -> Array:
+    """Take away the mean of each token, (..., D)."""
+    centred: Array = tokens - tokens.mean(axis=-1, keepdims=True)
+    return centred
+
+
+def centre_output(linear: Linear) -> Linear:
+    """Take away the mean of what a map puts out."""
+    return Linear(linear.weight - linear.weight.mean(axis=0), linear.bias - linear.bias.mean())
 
 
 def fold_attention(qkv: Linear, projection: Linear, gamma: Array, heads: int) -> Attention:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float32]
 
 BLOCK = 1 << 15  # numbers; three such pieces, 384 KB, fit a core's second-level cache
+_SAFE_SCORE = 64.0  # exp of it, times any number of tokens and their values, is well within float32
 
 # -log(cdf(x) / (1 - cdf(x))) / x of the standard normal distribution, as a polynomial in x ** 2, highest
 # power first. Minimax fit of x * cdf(x), error 7e-8; the signs let it saturate rather than turn where |x| is
@@ -37,16 +38,16 @@ def gelu(x: Array, scratch: Array) -> None:
 
     Parameters
     ----------
-    x : ndarray of float32
-        C-contiguous; overwritten with the result.
-    scratch : ndarray of float32, shape (2, n)
-        Overwritten; n is at least the size of `x`.
+    x : ndarray of float32, shape (R, W)
+        Overwritten with the result.
+    scratch : ndarray of float32, shape (2, R or more, W)
+        Overwritten.
 
     References
     ----------
     .. [1] Hendrycks and Gimpel, "Gaussian Error Linear Units (GELUs)", arXiv:1606.08415.
     """
-    square, logit = (part[: x.size].reshape(x.shape) for part in scratch)
+    square, logit = scratch[:, : len(x)]
     with _saturating():
         np.square(x, out=square)
         np.multiply(square, _GELU_LOGIT[0], out=logit)
@@ -63,60 +64,62 @@ def swiglu(gate: Array, up: Array, scratch: Array) -> None:
 
     Parameters
     ----------
-    gate, up : ndarray of float32, of equal shapes
-        C-contiguous; `gate` is overwritten with the result.
-    scratch : ndarray of float32, shape (1, n) or longer
-        Overwritten; n is at least the size of `gate`.
+    gate, up : ndarray of float32, shape (R, W)
+        `gate` is overwritten with the result.
+    scratch : ndarray of float32, shape (R or more, W)
+        Overwritten.
 
     References
     ----------
     .. [1] Shazeer, "GLU Variants Improve Transformer", arXiv:2002.05202.
     """
-    negative = scratch[0, : gate.size].reshape(gate.shape)
+    negative = scratch[: len(gate)]
     np.negative(gate, out=negative)
     with _saturating():
         _divide_by_one_plus_exp(gate, negative)
     np.multiply(gate, up, out=gate)
 
 
-def standardise(x: Array, eps: float, out: Array) -> None:
-    """LayerNorm without weight and bias: each row less its mean, divided by its standard deviation.
+def normalise(x: Array, eps: float, out: Array) -> None:
+    """LayerNorm without weight and bias, of rows whose mean is zero: each divided by its deviation.
 
     Parameters
     ----------
     x : ndarray of float32, shape (T, D)
+        C-contiguous. `model.fold` keeps the mean of every token at zero.
     eps : float
         Added to the variance.
     out : ndarray of float32, shape (T, D)
-        Receives the result; must not be `x`.
+        Receives the result.
 
     References
     ----------
     .. [1] Ba, Kiros and Hinton, "Layer Normalization", arXiv:1607.06450.
     """
-    np.subtract(x, x.mean(axis=1, keepdims=True), out=out)
-    variance = np.vecdot(out, out) / np.float32(x.shape[1])
-    np.divide(out, np.sqrt(variance + np.float32(eps))[:, None], out=out)
+    variance = np.vecdot(x, x) / np.float32(x.shape[1])
+    np.multiply(x, 1 / np.sqrt(variance + np.float32(eps))[:, None], out=out)
 
 
 def softmax_numerator(scores: Array) -> Array:
     """Softmax over the last axis but for the division, in place.
 
-    The division is left to the caller: after the product with the values there is less to divide.
+    The division is left to the caller: after the product with the values there is less to divide. Taking each
+    row's maximum away first, as is usual, cancels out; so it is done only where exp might leave float32.
 
     Parameters
     ----------
     scores : ndarray of float32, shape (Q, N)
-        Overwritten with the exponentials; the largest of each row is 1.
+        Overwritten with the exponentials.
 
     Returns
     -------
     ndarray of float32, shape (Q, 1)
         The denominators.
     """
-    np.subtract(scores, scores.max(axis=1, keepdims=True), out=scores)
+    if scores.max() > _SAFE_SCORE or scores.min() < -_SAFE_SCORE:
+        np.subtract(scores, scores.max(axis=1, keepdims=True), out=scores)
     np.exp(scores, out=scores)
-    denominator: Array = scores.sum(axis=1, keepdims=True)
+    denominator: Array = np.einsum("qn->q", scores)[:, None]
     return denominator
 
 

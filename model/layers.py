@@ -11,7 +11,6 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -89,35 +88,60 @@ class Attention:
             The heads.
         buffers : Buffers
         out : ndarray of float32, shape (B, Q, D)
-            Only the first Q tokens of each picture ask; all answer.
+            Q is N, or 1: then only the first token of each picture asks, and all answer.
         """
-        B, N, D = x.shape
-        Q, d = out.shape[1], D // self.units
+        d = x.shape[2] // self.units
         columns = slice(units.start * d, units.stop * d)
-        width = columns.stop - columns.start
-        q = buffers.take("q", B, Q, width)
-        k, v = buffers.take("k", B, N, width), buffers.take("v", B, N, width)
-        asking = x if Q == N else np.ascontiguousarray(x[:, :Q])
-        product(asking, self.query.weight[columns], out=q)
+        attended = buffers.take("attended", *out.shape[:2], columns.stop - columns.start)
+        if out.shape[1] == 1:
+            self._attend_from_first(x, units, columns, buffers, attended)
+        else:
+            self._attend_from_all(x, columns, buffers, attended)
+        product(attended, self.projection.weight[:, columns], out=out)
+
+    def _attend_from_all(self, x: Array, columns: slice, buffers: Buffers, attended: Array) -> None:
+        q, k, v = buffers.take("qkv", 3, *attended.shape)
+        product(x, self.query.weight[columns], out=q)
         product(x, self.key[columns], out=k)
         product(x, self.value[columns], out=v)
         np.add(q, self.query.bias[columns], out=q)
-        attended = buffers.take("attended", B, Q, width)
-        for image in range(B):
-            for start in range(0, width, d):
+        N, d = x.shape[1], x.shape[2] // self.units
+        scores = buffers.take("scores", min(N, max(1, SCORES // N)), N)
+        for image in range(len(x)):
+            for start in range(0, attended.shape[2], d):
                 head = np.s_[image, :, start : start + d]
-                attend(q[head], k[head], v[head], buffers, out=attended[head])
-        product(attended, self.projection.weight[:, columns], out=out)
+                attend(q[head], k[head], v[head], scores, out=attended[head])
+
+    def _attend_from_first(
+        self, x: Array, units: slice, columns: slice, buffers: Buffers, attended: Array
+    ) -> None:
+        """Let the first token of each picture ask, without making keys and values.
+
+        ``q (x K^T)^T`` is ``(q K) x^T``, and ``p (x V^T)`` is ``(p x) V^T``: a query for each head costs less
+        than a key and a value for each token.
+        """
+        B, N, D = x.shape
+        heads, d = units.stop - units.start, D // self.units
+        key, value = (matrix[columns].reshape(heads, d, D) for matrix in (self.key, self.value))
+        q = np.matmul(x[:, 0], self.query.weight[columns].T) + self.query.bias[columns]
+        scores = buffers.take("scores", heads, N)
+        for image in range(B):
+            asked = np.matmul(q[image].reshape(heads, 1, d), key)[:, 0]  # (heads, D)
+            np.matmul(asked, x[image].T, out=scores)
+            denominator = softmax_numerator(scores)
+            mixed = np.matmul(scores, x[image]) / denominator  # (heads, D)
+            np.matmul(value, mixed[:, :, None], out=attended[image].reshape(heads, d, 1))
 
 
-def attend(q: Array, k: Array, v: Array, buffers: Buffers, out: Array) -> None:
-    """Attention of one head: ``softmax(q k^T) v``.
+def attend(q: Array, k: Array, v: Array, scores: Array, out: Array) -> None:
+    """Attention of one head, ``softmax(q k^T) v``, some queries at a time.
 
     Parameters
     ----------
     q : ndarray of float32, shape (Q, d)
     k, v : ndarray of float32, shape (N, d)
-    buffers : Buffers
+    scores : ndarray of float32, shape (R, N)
+        Overwritten; R queries are taken at a time.
     out : ndarray of float32, shape (Q, d)
         Receives the result.
 
@@ -125,11 +149,12 @@ def attend(q: Array, k: Array, v: Array, buffers: Buffers, out: Array) -> None:
     ----------
     .. [1] Vaswani et al., "Attention Is All You Need", arXiv:1706.03762.
     """
-    for rows in blocks(len(q), len(k), SCORES):
-        scores = buffers.take("scores", rows.stop - rows.start, len(k))
-        np.matmul(q[rows], k.T, out=scores)
-        denominator = softmax_numerator(scores)
-        np.matmul(scores, v, out=out[rows])
+    for start in range(0, len(q), len(scores)):
+        rows = slice(start, start + len(scores))
+        part = scores[: len(q) - start]
+        np.matmul(q[rows], k.T, out=part)
+        denominator = softmax_numerator(part)
+        np.matmul(part, v, out=out[rows])
         np.divide(out[rows], denominator, out=out[rows])
 
 
@@ -155,8 +180,10 @@ class Mlp:
         width = units.stop - units.start
         hidden = buffers.take("hidden", x.shape[0] * x.shape[1], width)
         product(x, self.fc1.weight[units], out=hidden)
-        scratch = buffers.take("scratch", 2, max(BLOCK, width))
-        for rows in blocks(len(hidden), width, BLOCK):
+        step = max(1, BLOCK // width)
+        scratch = buffers.take("scratch", 2, step, width)
+        for start in range(0, len(hidden), step):
+            rows = slice(start, start + step)
             np.add(hidden[rows], self.fc1.bias[units], out=hidden[rows])
             gelu(hidden[rows], scratch)
         product(hidden, self.fc2.weight[:, units], out=out)
@@ -186,8 +213,10 @@ class SwiGlu:
         gate, up = buffers.take("gate_and_up", 2, x.shape[0] * x.shape[1], width)
         product(x, self.gate.weight[units], out=gate)
         product(x, self.up.weight[units], out=up)
-        scratch = buffers.take("scratch", 1, max(BLOCK, width))
-        for rows in blocks(len(gate), width, BLOCK):
+        step = max(1, BLOCK // width)
+        scratch = buffers.take("scratch", step, width)
+        for start in range(0, len(gate), step):
+            rows = slice(start, start + step)
             np.add(gate[rows], self.gate.bias[units], out=gate[rows])
             np.add(up[rows], self.up.bias[units], out=up[rows])
             swiglu(gate[rows], up[rows], scratch)
@@ -207,10 +236,3 @@ def product(x: Array, weight: Array, out: Array) -> None:
         C-contiguous; receives the result.
     """
     np.matmul(x.reshape(-1, x.shape[-1]), weight.T, out=out.reshape(-1, out.shape[-1]))
-
-
-def blocks(rows: int, width: int, limit: int) -> Iterator[slice]:
-    """Cut `rows` rows of `width` numbers into pieces of at most `limit` numbers, one row at least."""
-    step = max(1, limit // width)
-    for start in range(0, rows, step):
-        yield slice(start, min(start + step, rows))

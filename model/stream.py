@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from model.buffers import Buffers
-from model.functional import Array, standardise
+from model.functional import Array, normalise
 from model.layers import Layer
 from model.threads import Team, shares
 
@@ -77,7 +77,7 @@ class ResidualStream:
                 np.add(mine, term[rows[rank]], out=mine)
             if bias is not None:
                 np.add(mine, bias, out=mine)
-            standardise(mine, self._eps, out=normalised[rows[rank]])
+            normalise(mine, self._eps, out=normalised[rows[rank]])
 
         self._team.run(compute)
         self._terms, self._bias = [], None

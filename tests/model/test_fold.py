@@ -7,7 +7,7 @@ import pytest
 
 from model.buffers import Buffers
 from model.config import ViTConfig
-from model.fold import fold_attention, fold_norm, fold_scale, split_rows
+from model.fold import centre, centre_output, fold_attention, fold_norm, fold_scale, split_rows
 from model.layers import Linear, Mlp, SwiGlu
 from tests.support import reference
 
@@ -25,6 +25,10 @@ def apply(layer, x):
     return x @ layer.weight.T + layer.bias
 
 
+def centred(x):
+    return x - x.mean(axis=-1, keepdims=True)
+
+
 def vector(size=D):
     return RNG.uniform(0.5, 1.5, size).astype(np.float32)
 
@@ -40,7 +44,19 @@ def test_a_norm_moves_into_the_map_after_it():
 def test_a_scale_moves_into_the_map_before_it():
     layer, gamma, x = linear(10, D), vector(10), RNG.standard_normal((5, D), dtype=np.float32)
 
-    np.testing.assert_allclose(apply(fold_scale(layer, gamma), x), apply(layer, x) * gamma, atol=1e-5)
+    np.testing.assert_allclose(
+        apply(fold_scale(layer, gamma), x), centred(apply(layer, x) * gamma), atol=1e-5
+    )
+
+
+def test_a_centred_map_puts_out_no_mean_and_the_same_norm_follows():
+    layer, x = linear(D, D), RNG.standard_normal((5, D), dtype=np.float32)
+
+    out = apply(centre_output(layer), x)
+
+    np.testing.assert_allclose(out.mean(axis=1), 0, atol=1e-6)
+    np.testing.assert_allclose(out, centred(apply(layer, x)), atol=1e-5)
+    np.testing.assert_allclose(centre(x), centred(x), atol=1e-6)
 
 
 def test_folding_leaves_what_it_was_given():
@@ -68,8 +84,8 @@ def test_attention_needs_no_scaling_and_no_bias_of_keys_and_values(heads, querie
     p = {f"{name}.weight": layer.weight.astype(np.float64) for name, layer in names.items()}
     p |= {f"{name}.bias": layer.bias.astype(np.float64) for name, layer in names.items()}
     config = ViTConfig(width=D, depth=1, heads=heads, hidden=1, mlp="gelu", patch=14, grid=1)
-    expected = np.stack([reference.attention(config, p, image.astype(np.float64)) for image in x]) * gamma
-    np.testing.assert_allclose(out + attention.bias, expected[:, :queries], atol=2e-4)
+    expected = np.stack([reference.attention(config, p, image.astype(np.float64)) for image in x])
+    np.testing.assert_allclose(out + attention.bias, centred(expected * gamma)[:, :queries], atol=2e-4)
 
 
 @pytest.mark.parametrize("kind", [Mlp, SwiGlu])
