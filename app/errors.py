@@ -172,7 +172,6 @@ def _failed(status: int, event: str, error: Exception, retry_after: int | None =
     """Log the error and answer without the database, which may be what failed."""
     current_app.logger.error(event, exc_info=error)
     g.failing = True
-    g.pop("_login_user", None)
     _abandon_transaction()
     return respond(status, retry_after=retry_after)
 

@@ -153,7 +153,7 @@ def revoke_token(token_id: int) -> ResponseReturnValue:
 @login_manager.unauthorized_handler  # type: ignore[untyped-decorator]
 def ask_to_log_in() -> ResponseReturnValue:
     """Send on to the log-in page, and back afterwards where that is a page to look at."""
-    onward = request.full_path if request.method == "GET" else None
+    onward = request.full_path.removesuffix("?") if request.method == "GET" else None
     return redirect(url_for("accounts.login", next=onward), 303)
 
 

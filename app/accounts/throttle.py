@@ -76,10 +76,17 @@ def account_bucket(name_key: str) -> str:
 
 def address_bucket(purpose: str) -> str:
     """The bucket of the request's address; an IPv6 subscriber has a /64, so that is one bucket."""
-    address = ipaddress.ip_address(request.remote_addr or "0.0.0.0")  # noqa: S104
-    if isinstance(address, ipaddress.IPv6Address):
-        address = address.ipv4_mapped or ipaddress.ip_network((address, 64), strict=False).network_address
-    return _bucket(f"address:{purpose}", str(address))
+    return _bucket(f"address:{purpose}", _network(request.remote_addr or ""))
+
+
+def _network(address: str) -> str:
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:  # a proxy's name for an address that it does not tell
+        return address
+    if isinstance(found, ipaddress.IPv4Address):
+        return str(found)
+    return str(found.ipv4_mapped or ipaddress.ip_network((found, 64), strict=False))
 
 
 def _bucket(kind: str, value: str) -> str:

@@ -20,6 +20,7 @@ from app.database import Search, SearchStatus
 from app.extensions import db
 from app.gallery.current import gallery_info
 
+METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 30.0)
 
 
@@ -63,7 +64,8 @@ def init_app(app: Flask) -> None:
     @app.after_request
     def observe(response: Response) -> Response:
         route = request.url_rule.rule if request.url_rule else "none"
-        figures.requests.labels(request.method, route, response.status_code).inc()
+        method = request.method if request.method in METHODS else "other"  # anybody may invent one
+        figures.requests.labels(method, route, response.status_code).inc()
         figures.seconds.labels(route).observe(time.perf_counter() - g.began)
         return response
 

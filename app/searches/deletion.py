@@ -8,11 +8,12 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.database import Owner, Search, Upload
+from app.database import PENDING, Owner, Search, Upload
 from app.leases import admit_one_at_a_time
 from app.transactions import transaction
 from app.uploads import storage
 
+KEEP_ORIGINALS = timedelta(days=1)  # of searches that failed and may be tried again
 KEEP_ANONYMOUS = timedelta(days=7)  # nobody can come back to them once the browser's session has ended
 
 
@@ -34,6 +35,24 @@ def delete_old_anonymous(now: datetime) -> int:
         deleted, files = drop(session, old, Upload.visitor.is_not(None))
     storage.remove(files)
     return deleted
+
+
+def drop_old_originals(now: datetime) -> int:
+    """Remove pictures as they came, metadata and all, that no search waits for; return how many there were.
+
+    A search that succeeds replaces its picture at once; these are of searches that failed and that nobody
+    tried again within `KEEP_ORIGINALS`.
+    """
+    waiting = sa.exists().where(Search.upload_id == Upload.id, Search.status.in_(PENDING))
+    old = sa.and_(Upload.stored_name.is_not(None), Upload.created < now - KEEP_ORIGINALS, ~waiting)
+    files: list[str | None] = []
+    with transaction() as session:
+        admit_one_at_a_time(session)
+        for upload in session.scalars(sa.select(Upload).where(old)):
+            files.append(upload.stored_name)
+            upload.stored_name = None
+    storage.remove(filter(None, files))
+    return len(files)
 
 
 def drop(

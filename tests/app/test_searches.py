@@ -24,7 +24,7 @@ from app.uploads import gate, storage
 from config import Settings
 from tests.support.galleries import tiny_index
 from tests.support.pictures import encoded, png, scene
-from tests.support.searches import FINGERPRINT, claimed, finish, set_created
+from tests.support.searches import FINGERPRINT, claimed, finish, set_created, set_uploaded
 from tests.support.servers import RedisUnderTest, redis_server
 from tests.support.web import BOTH, JSON, Browser, photo
 
@@ -347,6 +347,20 @@ class TestWithRedis:
         assert client.get(answer.json["status_url"]).json["notice"]
         assert time.monotonic() - began < 3  # redis-py's own settings would take over 20
         redis.resume()
+
+
+@BOTH
+def test_pictures_as_they_came_are_not_kept_for_long(app: Flask, client: Browser, settings: Settings) -> None:
+    failed, waiting, young = (client.searched() for _ in range(3))
+    with app.app_context():
+        lifecycle.fail(claimed(failed), "no_index")
+        lifecycle.fail(claimed(young), "no_index")
+        for search_id in (failed, waiting):
+            set_uploaded(search_id, utcnow() - timedelta(days=2))
+        assert housekeeping.sweep(utcnow()).originals == 1
+    assert len(stored(settings)) == 2
+    assert client.post(f"/searches/{failed}/again").status_code == 410
+    assert client.post(f"/searches/{young}/again").status_code == 303
 
 
 def test_old_searches_of_visitors_are_thrown_away_and_others_kept(

@@ -107,6 +107,11 @@ def test_one_network_of_ipv6_is_one_address(app: Flask) -> None:
         assert throttle.address_bucket("password") != one
 
 
+def test_an_address_that_a_proxy_does_not_tell_is_one_address(app: Flask) -> None:
+    answers = [Browser(app, "unknown").login(name=f"person{n}").status_code for n in range(6)]
+    assert answers == [422] * 5 + [429]
+
+
 def test_signing_in_rightly_is_never_throttled(app: Flask, maria: Browser) -> None:
     assert [Browser(app).login().status_code for _ in range(12)] == [303] * 12
 

@@ -68,3 +68,11 @@ def set_created(search_id: uuid.UUID, moment: datetime) -> None:
     """Let a search be as old as that."""
     with transaction() as session:
         session.get_one(Search, search_id).created = moment
+
+
+def set_uploaded(search_id: uuid.UUID, moment: datetime) -> None:
+    """Let a search's picture be as old as that."""
+    with transaction() as session:
+        upload = session.get_one(Search, search_id).upload
+        assert upload is not None
+        upload.created = moment
