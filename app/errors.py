@@ -66,6 +66,7 @@ PAGES = {
     500: Page("internal", _l("Something broke on our side"), _l("Try again; if it stays, tell the owner.")),
     503: Page("unavailable", _l("This is not possible right now"), _l("Try again in a moment.")),
 }
+PAGES |= {410: PAGES[404], 422: PAGES[415]}
 EXPIRED = Page(
     "csrf",
     _l("This form has expired"),

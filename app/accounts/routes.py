@@ -47,9 +47,7 @@ def login() -> ResponseReturnValue:
     if current_user.is_authenticated:
         return redirect(_onward(), 303)
     form = LoginForm()
-    status, headers = 200, {}
-    if form.is_submitted():
-        status = 422
+    status, headers = 422 if form.is_submitted() else 200, {}
     if form.validate_on_submit():
         try:
             account = service.authenticate(form.username.data, form.password.data)
