@@ -136,7 +136,7 @@ def fold_attention(qkv: Linear, projection: Linear, gamma: Array, heads: int) ->
     Parameters
     ----------
     qkv : Linear
-        Queries, keys and values below each other, (3 D, D), the norm folded in.
+        Queries, keys and values below each other, (3 D, D), the norm folded in; kept, and changed.
     projection : Linear
     gamma : ndarray of float32, shape (D,)
         LayerScale's.
@@ -144,9 +144,12 @@ def fold_attention(qkv: Linear, projection: Linear, gamma: Array, heads: int) ->
     """
     query, key, value = split_rows(qkv, 3)
     scale = np.float32((len(query.bias) // heads) ** -0.5)
+    np.multiply(
+        query.weight, scale, out=query.weight
+    )  # a copy would leave the original held by keys and values
     passed_on = np.einsum("oi,i->o", projection.weight, value.bias)
     return Attention(
-        query=Linear(query.weight * scale, query.bias * scale),
+        query=Linear(query.weight, query.bias * scale),
         key=key.weight,
         value=value.weight,
         projection=fold_scale(Linear(projection.weight, projection.bias + passed_on), gamma),

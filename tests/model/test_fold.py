@@ -75,7 +75,7 @@ def test_folding_leaves_what_it_was_given():
 def test_attention_needs_no_scaling_and_no_bias_of_keys_and_values(heads, queries):
     qkv, projection, gamma = linear(3 * D, D), linear(D, D), vector()
     x = RNG.standard_normal((2, 6, D), dtype=np.float32)
-    attention = fold_attention(qkv, projection, gamma, heads)
+    attention = fold_attention(Linear(qkv.weight.copy(), qkv.bias), projection, gamma, heads)
 
     out = np.empty((2, queries, D), np.float32)
     attention.terms(x, slice(0, heads), Buffers(), out)
