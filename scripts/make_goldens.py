@@ -16,7 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from tests.support.checkpoints import BASE, KINDS, random_pixels, random_tensors
+from model.compare import transformers_model
+from tests.support.checkpoints import BASE, KINDS, memory_weights, random_pixels, random_tensors
 from tests.support.goldens import (
     BASE_SIZES,
     BICUBIC_CASES,
@@ -27,7 +28,7 @@ from tests.support.goldens import (
     golden_picture,
     numbers_digest,
 )
-from tests.support.peers import image_processor, official_tokens, transformers_model, transformers_tokens
+from tests.support.peers import image_processor, official_tokens, transformers_tokens
 
 
 def main() -> None:
@@ -76,7 +77,7 @@ def _kinds() -> dict[str, NDArray[np.float32]]:
 
 def _base() -> dict[str, NDArray[np.generic]]:
     tensors = random_tensors(BASE)
-    network = transformers_model(BASE, tensors)
+    network = transformers_model(memory_weights(BASE, tensors))
     arrays: dict[str, NDArray[np.generic]] = {"digest": np.array(numbers_digest(tensors))}
     for height, width in BASE_SIZES:
         pixels = random_pixels(1, 3, height, width)

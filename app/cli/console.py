@@ -14,6 +14,8 @@ from app.context import settings
 from model.errors import VitrineError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tqdm import tqdm
 
     from model import Encoder
@@ -41,15 +43,17 @@ def readable_errors(command: Callable[P, R]) -> Callable[P, R]:
     return wrapped
 
 
-def encoder_in_use() -> Encoder:
-    """Load the checkpoint that the settings name; raises CheckpointError where it cannot be."""
+def encoder_in_use(
+    weights: Path | None = None, preprocess: str | None = None, positions: str | None = None
+) -> Encoder:
+    """Load the checkpoint that the settings name, unless another is given; raises CheckpointError."""
     from model import load_encoder
 
     current = settings()
     return load_encoder(
-        current.model_path,
-        preprocess=cast("PreprocessMode", current.preprocess),
-        positions=cast("PositionMode", current.positions) if current.positions else None,
+        weights or current.model_path,
+        preprocess=cast("PreprocessMode", preprocess or current.preprocess),
+        positions=cast("PositionMode | None", positions or current.positions or None),
     )
 
 

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
 from flask.cli import AppGroup
 
-from app.cli.console import readable_errors
+from app.cli.console import encoder_in_use, readable_errors
 from app.context import settings
 from config import BUNDLED_MODEL, POSITION_MODES, PREPROCESS_MODES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from model import Encoder
     from model.compare import Difference
-    from model.positions import PositionMode
-    from model.preprocess import PreprocessMode
 
 model_cli = AppGroup("model", help="The network that turns pictures into vectors.")
 
@@ -71,7 +68,7 @@ def embed(
     """Write the CLS features of IMAGEs to F.npy: float32, (n, D), not normalised."""
     import numpy as np
 
-    encoder = _encoder(weights, preprocess, positions)
+    encoder = encoder_in_use(weights, preprocess, positions)
     features = encoder.encode(images)
     np.save(output, features, allow_pickle=False)
     count, dim = features.shape
@@ -103,7 +100,7 @@ def verify(
 
     if (reference is None) == (against is None):
         raise click.UsageError("Give either --reference F.npy or --against transformers.")
-    encoder = _encoder(weights, preprocess, positions or ("transformers" if against else None))
+    encoder = encoder_in_use(weights, preprocess, positions or ("transformers" if against else None))
     features = encoder.encode(images)
     if reference is not None:
         expected = read_reference(reference)
@@ -129,7 +126,7 @@ def info() -> None:
     click.echo(f"Checkpoint:     {current.model_path}")
     if not current.model_path.is_file():
         raise click.ClickException(f"There is no such file.\n{HOW_TO_GET_DINOV2}")
-    encoder = _encoder(None, None, None)
+    encoder = encoder_in_use()
     config = ", ".join(f"{name} {value}" for name, value in asdict(encoder.config).items())
     click.echo(f"Network:        {config}")
     click.echo(f"Parameters:     {encoder.config.parameters:,}")
@@ -147,7 +144,7 @@ def bench(weights: Path | None, preprocess: str | None, positions: str | None, r
     """Measure the encoder: milliseconds, GFLOP/s, share of sgemm, and where the time goes."""
     from model.bench import measure
 
-    encoder = _encoder(weights, preprocess, positions)
+    encoder = encoder_in_use(weights, preprocess, positions)
     figures = measure(encoder, rounds)
     side, tokens, threads = encoder.geometry.crop, figures.tokens, figures.threads
     click.echo(f"{encoder.name}, {side} px, {tokens} tokens, {threads} threads, medians")
@@ -157,17 +154,6 @@ def bench(weights: Path | None, preprocess: str | None, positions: str | None, r
     click.echo(f"sgemm            {figures.sgemm:8.0f} GFLOP/s; share {figures.rate / figures.sgemm:.2f}")
     for part, share in figures.parts.items():
         click.echo(f"  {part:<28}{share:6.1%}")
-
-
-def _encoder(weights: Path | None, preprocess: str | None, positions: str | None) -> Encoder:
-    from model import load_encoder
-
-    current = settings()
-    return load_encoder(
-        weights or current.model_path,
-        preprocess=cast("PreprocessMode", preprocess or current.preprocess),
-        positions=cast("PositionMode | None", positions or current.positions or None),
-    )
 
 
 def _say(path: Path, row: Difference, passed: bool) -> bool:

@@ -5,14 +5,24 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from config import BUNDLED_WEIGHTS
 from model import load_encoder
+from model.compare import compare, transformers_features, transformers_model
 from model.layouts import LAYOUTS
-from tests.support.checkpoints import BASE, KINDS, build_vit, random_pixels, random_tensors, write_checkpoint
-from tests.support.goldens import BASE_SIZES, distances
+from tests.support.checkpoints import (
+    BASE,
+    KINDS,
+    build_vit,
+    memory_weights,
+    random_pixels,
+    random_tensors,
+    write_checkpoint,
+)
+from tests.support.goldens import BASE_SIZES, distances, golden_picture
 
 torch = pytest.importorskip("torch", reason="make parity installs PyTorch")
 pytest.importorskip("transformers", reason="make parity installs transformers")
-from tests.support.peers import official_tokens, transformers_model, transformers_tokens  # noqa: E402
+from tests.support.peers import official_tokens, transformers_tokens  # noqa: E402
 
 pytestmark = [pytest.mark.parity, pytest.mark.filterwarnings("ignore")]
 
@@ -49,7 +59,7 @@ def test_base_agrees(mode, size):
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_save_pretrained_writes_is_read(kind, tmp_path):
     config, tensors, pixels = KINDS[kind], random_tensors(KINDS[kind]), random_pixels(1, 3, 70, 70)
-    transformers_model(config, tensors).save_pretrained(tmp_path)
+    transformers_model(memory_weights(config, tensors)).save_pretrained(tmp_path)
 
     encoder = load_encoder(tmp_path / "model.safetensors", positions="transformers")
 
@@ -60,7 +70,7 @@ def test_what_save_pretrained_writes_is_read(kind, tmp_path):
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_torch_save_writes_is_read(kind, tmp_path):
     config, tensors = KINDS[kind], random_tensors(KINDS[kind])
-    torch.save(transformers_model(config, tensors).state_dict(), tmp_path / "memory.pth")
+    torch.save(transformers_model(memory_weights(config, tensors)).state_dict(), tmp_path / "memory.pth")
     torch.save(
         {name: torch.from_numpy(tensor) for name, tensor in tensors.items()}, tmp_path / "official.pth"
     )
@@ -82,3 +92,12 @@ def test_our_own_pth_files_are_pytorchs_too(layout, tmp_path):
     tensors = torch.load(path, weights_only=True)
 
     assert all(torch.isfinite(tensor).all() for tensor in tensors.values())
+
+
+def test_the_bundled_model_agrees_as_flask_model_verify_says():
+    encoder = load_encoder(BUNDLED_WEIGHTS)
+    pictures = [golden_picture(300, 200), golden_picture(97, 150)]
+
+    expected = transformers_features(BUNDLED_WEIGHTS, [encoder.prepare(picture) for picture in pictures])
+
+    assert all(row.within() for row in compare(encoder.encode(pictures), expected))

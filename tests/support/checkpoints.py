@@ -120,12 +120,16 @@ class MemoryCheckpoint:
         self.tensors = {}
 
 
+def memory_weights(config: ViTConfig, tensors: Tensors) -> Weights:
+    """What `model.weights.open_weights` yields for a file with these official tensors."""
+    return Weights(config, OFFICIAL, {}, Path("memory"), MemoryCheckpoint(tensors))
+
+
 def build_vit(
     config: ViTConfig, tensors: Tensors, positions: PositionMode = "official", threads: int | None = None
 ) -> VisionTransformer:
     """The network with these official tensors, without the way over a file."""
-    weights = Weights(config, OFFICIAL, {}, Path("memory"), MemoryCheckpoint(tensors))
-    return VisionTransformer(config, fold(weights), positions, threads)
+    return VisionTransformer(config, fold(memory_weights(config, tensors)), positions, threads)
 
 
 def random_pixels(*shape: int, seed: int = 1) -> NDArray[np.float32]:

@@ -4,48 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
-from transformers import Dinov2Config, Dinov2Model, Dinov2WithRegistersConfig, Dinov2WithRegistersModel
 from transformers.models.bit.image_processing_pil_bit import BitImageProcessorPil
 
+from model.compare import transformers_model
 from model.config import ViTConfig
-from model.layouts import TRANSFORMERS
 from model.preprocess import MEAN, STD
-from tests.support.checkpoints import Tensors, in_layout
+from tests.support.checkpoints import Tensors, memory_weights
 
 Array = NDArray[np.float32]
 
 OFFSET = 0.1  # dinov2's interpolate_offset of the models without registers
-
-
-def transformers_model(config: ViTConfig, tensors: Tensors) -> Any:
-    """Transformers' model with these official tensors."""
-    common = {
-        "hidden_size": config.width,
-        "num_hidden_layers": config.depth,
-        "num_attention_heads": config.heads,
-        "mlp_ratio": 4,
-        "layer_norm_eps": config.eps,
-        "image_size": config.image_size,
-        "patch_size": config.patch,
-        "use_swiglu_ffn": config.mlp == "swiglu",
-    }
-    if config.registers:
-        network = Dinov2WithRegistersModel(
-            Dinov2WithRegistersConfig(num_register_tokens=config.registers, **common)
-        )
-    else:
-        network = Dinov2Model(Dinov2Config(**common))
-    network.load_state_dict(
-        {name: torch.from_numpy(t) for name, t in in_layout(tensors, TRANSFORMERS).items()}
-    )
-    return network.eval()
 
 
 def transformers_tokens(
@@ -53,7 +27,9 @@ def transformers_tokens(
 ) -> NDArray[np.float32]:
     """All tokens by transformers."""
     with torch.inference_mode():
-        return transformers_model(config, tensors)(torch.from_numpy(pixels)).last_hidden_state.numpy()
+        return transformers_model(memory_weights(config, tensors))(
+            torch.from_numpy(pixels)
+        ).last_hidden_state.numpy()
 
 
 def official_tokens(config: ViTConfig, tensors: Tensors, pixels: Array) -> Array:
