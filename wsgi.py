@@ -7,6 +7,7 @@ import signal
 import sys
 
 from app import create_app, logging
+from app.extensions import db
 from config import Settings, SettingsError, load_settings
 
 SLOW_CLIENT = 60  # seconds without a byte until a connection is closed
@@ -38,6 +39,8 @@ def serve(settings: Settings) -> int:
     signal.signal(signal.SIGTERM, _leave)
     server.run()  # returns on SystemExit and KeyboardInterrupt, once the requests at hand are answered
     server.close()
+    with application.app_context():
+        db.engine.dispose()
     return 0
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Flask
 
-from app import cli, errors, queue, security, transactions
+from app import assets, cli, errors, queue, security, transactions
 from app import logging as app_logging
 from app.accounts import routes as accounts
 from app.accounts import sessions
@@ -39,7 +39,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     """
     settings = settings or load_settings()
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    app = Flask(__name__)
+    app = Flask(__name__, static_folder=None)  # `assets` serves it
     app.config.from_mapping(
         VITRINE=settings,
         SQLALCHEMY_DATABASE_URI=settings.database_url,
@@ -49,7 +49,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     db.init_app(app)
     migrate.init_app(app, db, directory=str(ROOT / "migrations"))
     for part in (
-        transactions, queue, current, urls, app_logging, metrics, security, sessions, preferences, errors, cli
+        transactions, queue, assets, current, urls, app_logging, metrics, security, sessions, preferences, errors, cli
     ):  # fmt: skip
         part.init_app(app)
     for room in (main, accounts, searches, history, gallery, health):

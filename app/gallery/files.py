@@ -6,13 +6,13 @@ from pathlib import Path
 
 from flask import Response, abort, request, send_file
 
+from app.assets import ONE_YEAR
 from app.context import settings
 from app.gallery.urls import VERSION_LENGTH
 from gallery.catalog import Catalog, Item, thumbnail_file
 from gallery.errors import StoreError
 from model.pictures import BROWSER_FORMATS, MEDIA_TYPES
 
-ONE_YEAR = 31_536_000
 # The style is that of the browser's own viewer, which centres a picture that is opened by itself.
 PICTURE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 WEBP = "image/webp"

@@ -8,6 +8,7 @@ from typing import TypeVar
 from flask import Flask, has_request_context, request
 from werkzeug.wrappers import Response
 
+from app.assets import ONE_YEAR
 from app.context import settings
 from app.extensions import babel
 
@@ -15,7 +16,6 @@ LANGUAGE_COOKIE, THEME_COOKIE = "vitrine_language", "vitrine_theme"
 ENGLISH, CHINESE = "en", "zh_Hans"
 LANGUAGES = (ENGLISH, CHINESE)
 THEMES = ("light", "dark", "auto")
-ONE_YEAR = 365 * 24 * 3600
 
 R = TypeVar("R", bound=Response)
 
