@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 import signal
 import time
 import uuid
@@ -65,6 +64,16 @@ def test_rows_02_and_03_a_search_whose_worker_dies_runs_again_within_15_seconds_
     assert [(row.status, row.attempt) for row in rows] == [("done", 2)] * 2
     assert worker.output().count('"done": true') == 2
     assert [installation.results(search_id)[0] for search_id in searches] == ["07.png", "08.png"]
+
+
+def test_row_03_a_search_that_takes_long_keeps_its_lease(installation: Installation, gate: Gate) -> None:
+    search_id = installation.submit()
+    with installation.worker(*GATED, **gate.environ, LEASE="2"):
+        gate.arrival()
+        time.sleep(5.0)  # more than twice the lease
+        gate.open()
+        row = installation.ended(search_id)
+    assert (row.status, row.attempt) == ("done", 1)
 
 
 def test_row_04_a_search_lost_between_queue_and_worker_is_enqueued_again(installation: Installation) -> None:
@@ -168,6 +177,7 @@ def test_row_12_garbage_in_a_job_is_put_aside_and_the_worker_lives(installation:
             before = installation.searchers()
             assert [installation.ended(search_id).status for search_id in searches] == ["done"] * 4
             assert installation.searchers() == before
+            eventually(lambda: client.llen(f"rq:queue:{QUEUE_NAME}:intermediate") == 0)
         assert {
             key.decode().removeprefix("vitrine:quarantine:") for key in client.keys("vitrine:quarantine:*")
         } == {str(search_id) for search_id in searches}
@@ -176,17 +186,17 @@ def test_row_12_garbage_in_a_job_is_put_aside_and_the_worker_lives(installation:
 def test_row_13_only_the_projects_own_job_runs(installation: Installation, tmp_path: Path) -> None:
     marker = tmp_path / "run"
     command = f"touch {marker}"
-    own = str(uuid.uuid4())
+    own, also = str(uuid.uuid4()), str(uuid.uuid4())
     with installation.redis.client() as client:
         hostile = Queue(QUEUE_NAME, connection=client, serializer=JSONSerializer)
         hostile.enqueue_call("os.system", (command,), job_id=str(uuid.uuid4()))
         hostile.enqueue_call("os.system", (own,), job_id=own)
         hostile.enqueue_call(JOB, (command,), job_id=str(uuid.uuid4()))
         hostile.enqueue_call(JOB, kwargs={"search_id": "x"}, job_id=str(uuid.uuid4()))
-        late = hostile.enqueue_call(JOB, (own,), job_id=own)
+        late = hostile.enqueue_call(JOB, (also,), job_id=also)
         client.hset(late.key, "failure_callback_name", "os.system")
-        Queue(QUEUE_NAME, connection=client).enqueue_call(os.system, (command,), job_id=str(uuid.uuid4()))
-        Queue(QUEUE_NAME, connection=client).enqueue_call(pickle.loads, (b"",), job_id=str(uuid.uuid4()))
+        pickled = Queue(QUEUE_NAME, connection=client)
+        pickled.enqueue_call(os.system, (command,), job_id=str(uuid.uuid4()))
         with installation.worker():
             before = installation.searchers()
             assert installation.ended(installation.submit()).status == "done"

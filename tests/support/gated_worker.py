@@ -1,7 +1,8 @@
 """The worker with an encoder that waits, so that a test can strike in the middle of a search.
 
 ``python -m tests.support.gated_worker``: in the folder ``GATE`` the encoder leaves a file ``encoding-<pid>``,
-and goes on when the file ``open`` is there. ``HANG`` makes it misbehave in a way of its own instead.
+and goes on when the file ``open`` is there. ``HANG`` makes it misbehave in a way of its own instead;
+``LEASE`` shortens the leases to so many seconds.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from worker import runtime
+from worker import jobs, runtime, searcher
 from worker.__main__ import main
 
 GATE = Path(os.environ["GATE"])
@@ -58,6 +59,9 @@ HANGS = {"gate": wait_at_gate, "swallow": swallow, "c": hang_in_c, "memory": eat
 
 
 if __name__ == "__main__":
+    if lease := os.environ.get("LEASE"):
+        jobs.LEASE_SECONDS = searcher.LEASE_SECONDS = float(lease)
+        searcher.HEARTBEAT = 1
     encoder_in_use = runtime.encoder_in_use
     runtime.encoder_in_use = lambda: GatedEncoder(encoder_in_use())
     sys.exit(main())

@@ -2,32 +2,26 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 
-from tests.support.installation import Gate, Installation, drawing, picture
-from tests.support.servers import ROOT, alive
+from config import BUNDLED_WEIGHTS
+from gallery.indexing import build
+from model import load_encoder
+from tests.support.installation import PICTURES, Gate, Installation, drawing, picture
+from tests.support.servers import alive
 from tests.support.waiting import eventually
 
 GATED = ("-m", "tests.support.gated_worker")
 
 
-def test_a_search_is_carried_out_and_a_new_index_is_noticed(installation: Installation) -> None:
-    with installation.worker() as worker:
-        assert installation.ended(installation.submit(picture(5))).searched == 24
-        drawing(40).save(installation.directory / "pictures" / "new.png")
-        command = [
-            sys.executable,
-            "-m",
-            "flask",
-            "gallery",
-            "index",
-            str(installation.directory / "pictures"),
-        ]
-        environ = {**os.environ, **installation.environ}
-        subprocess.run(command, cwd=ROOT, env=environ, check=True, capture_output=True)
-        assert installation.ended(installation.submit(picture(5))).searched == 25
-        assert worker.alive()
+def test_a_search_uses_the_index_of_the_moment_it_begins(installation: Installation) -> None:
+    pictures, settings = installation.directory / "pictures", installation.settings
+    encoder = load_encoder(BUNDLED_WEIGHTS)
+    with installation.worker():
+        assert installation.ended(installation.submit(picture(5))).searched == PICTURES
+        for number in range(3):
+            drawing(40 + number).save(pictures / f"new-{number}.png")
+            build(pictures, settings.index_dir, encoder, thumbnails_dir=settings.thumbnails_dir)
+            assert installation.ended(installation.submit(picture(5))).searched == PICTURES + number + 1
 
 
 def test_processes_that_die_are_started_again(installation: Installation) -> None:
