@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Signature = tuple[int, int, int] | None
+UNSEEN: Signature = (0, 0, 0)
 
 
 class AttemptSlot:
@@ -67,8 +68,8 @@ class Runtime:
         self.settings: Settings = app.config["VITRINE"]
         self.slot = AttemptSlot()
         self._encoder: Encoder | VitrineError = CheckpointError("The weights have not been loaded yet.")
-        self._store: Store | VitrineError = IndexMissingError("The index has not been opened yet.")
-        self._seen: tuple[Signature, Signature] | None = None
+        self._store: Store | VitrineError = IndexMissingError("The index is not open.")
+        self._weights_seen = self._index_seen = UNSEEN
 
     @property
     def encoder(self) -> Encoder:
@@ -86,19 +87,18 @@ class Runtime:
 
     def refresh(self) -> None:
         """Load what has changed on disk since the last call: new weights, a new generation of the index."""
-        weights = _signature(self.settings.model_path)
-        found = weights, _signature(self.settings.index_dir / CURRENT)
-        if found == self._seen:
-            return
-        if self._seen is None or weights != self._seen[0]:
+        weights, index = _signature(self.settings.model_path), _signature(self.settings.index_dir / CURRENT)
+        if weights != self._weights_seen:
             self._load_encoder()
-        self._open_store()
-        self._seen = found
+        if (weights, index) != (self._weights_seen, self._index_seen):
+            self._open_store()
+        self._weights_seen, self._index_seen = weights, index
 
     def close(self) -> None:
-        """Let the index go."""
+        """Let the index go: it stays on disk while a process has it open. `refresh` opens it again."""
         if isinstance(self._store, Store):
             self._store.close()
+        self._store, self._index_seen = IndexMissingError("The index is not open."), UNSEEN
 
     def _load_encoder(self) -> None:
         try:

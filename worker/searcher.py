@@ -127,10 +127,14 @@ class SearchWorker(Worker):
         super().fork_work_horse(job, queue)
 
     def setup_work_horse_signals(self) -> None:
-        """In the forked process: ignore signals sent to a whole group of processes; take up the limits."""
+        """In the forked process: ignore what was sent to a whole group of processes; SIGKILL ends it."""
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+    def perform_job(self, job: Job, queue: Queue, execution: Execution) -> bool:
+        """In the forked process: search within the limits."""
         limit_job()
+        return super().perform_job(job, queue, execution)
 
     def maintain_heartbeats(self, job: Job, execution: Execution) -> None:
         """Every `HEARTBEAT` seconds: kill what overran, renew the lease, and tell Redis if it is there."""

@@ -70,7 +70,7 @@ class Supervisor:
         self._obeyed = 0
         self._deadline = float("inf")
         self._status = 0
-        self._roles = [Role("reconciler", lambda: reconciler.run(runtime.app), needs_redis=False)]
+        self._roles = [Role("reconciler", lambda: _reconcile(runtime), needs_redis=False)]
         self._roles += [
             Role(f"searcher-{number}", lambda: _search(runtime), needs_redis=True)
             for number in range(1, self._settings.workers + 1)
@@ -126,6 +126,7 @@ class Supervisor:
         for role in missing:
             role.started = time.monotonic()
             role.process = _fork(role)
+        self._runtime.close()
 
     def _redis_ready(self, now: float) -> bool:
         """Ask at most once in `REDIS_PAUSE` seconds; say only what changes."""
@@ -165,6 +166,12 @@ def _become(role: Role) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     role.target()
+
+
+def _reconcile(runtime: Runtime) -> None:
+    """Be a reconciler until told to stop."""
+    runtime.close()
+    reconciler.run(runtime.app)
 
 
 def _search(runtime: Runtime) -> None:

@@ -4,6 +4,7 @@ import os
 import signal
 
 from config import BUNDLED_WEIGHTS
+from gallery.generations import names
 from gallery.indexing import build
 from model import load_encoder
 from tests.support.installation import PICTURES, Gate, Installation, drawing, picture
@@ -22,6 +23,7 @@ def test_a_search_uses_the_index_of_the_moment_it_begins(installation: Installat
             drawing(40 + number).save(pictures / f"new-{number}.png")
             build(pictures, settings.index_dir, encoder, thumbnails_dir=settings.thumbnails_dir)
             assert installation.ended(installation.submit(picture(5))).searched == PICTURES + number + 1
+        assert len(names(settings.index_dir)) == 2  # nobody has the older ones open
 
 
 def test_processes_that_die_are_started_again(installation: Installation) -> None:
