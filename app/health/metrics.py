@@ -10,7 +10,7 @@ from typing import cast
 
 import sqlalchemy as sa
 from flask import Flask, Response, current_app, g, request
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
@@ -53,6 +53,9 @@ class Figures:
         self.seconds = Histogram(
             "vitrine_request_seconds", "Time to answer", ["route"], buckets=BUCKETS, registry=self.registry
         )
+        self.in_progress = Gauge(
+            "vitrine_requests_in_progress", "Requests being answered", registry=self.registry
+        )
         self.registry.register(StateCollector())
         ProcessCollector(registry=self.registry)
 
@@ -60,6 +63,9 @@ class Figures:
 def init_app(app: Flask) -> None:
     """Count and time what is answered, by the route's pattern."""
     figures = app.extensions["vitrine_figures"] = Figures()
+
+    app.before_request(lambda: figures.in_progress.inc())
+    app.teardown_request(lambda _error: figures.in_progress.dec())
 
     @app.after_request
     def observe(response: Response) -> Response:

@@ -7,14 +7,20 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import requests
+from flask import Flask
 
+from app.accounts import service, tokens
+from app.database import Owner
 from config import ROOT, Settings
+from tests.support.searches import waiting_search
 from tests.support.servers import Process, free_port, process
 from tests.support.waiting import eventually
+from tests.support.web import PASSWORD
 
 
 @pytest.fixture
@@ -46,6 +52,10 @@ def answers(environment: dict[str, str]) -> bool:
         return requests.get(address(environment), timeout=5).ok
     except requests.ConnectionError:
         return False
+
+
+def figures(environment: dict[str, str]) -> str:
+    return requests.get(address(environment, "/metrics"), timeout=5).text
 
 
 def start(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
@@ -102,10 +112,17 @@ def test_slow_clients_do_not_keep_others_waiting(environment: dict[str, str]) ->
             connection.close()
 
 
-def test_requests_under_way_are_answered_before_the_end(server: Process, environment: dict[str, str]) -> None:
-    with socket.create_connection(("127.0.0.1", int(environment["PORT"]))) as connection:
-        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        assert connection.recv(12) == b"HTTP/1.1 200"
-    server.signal(signal.SIGINT)
+def test_requests_under_way_are_answered_before_the_end(
+    app: Flask, server: Process, environment: dict[str, str]
+) -> None:
+    with app.app_context():
+        account = service.create("maria", PASSWORD)
+        token = tokens.create(account.id, "shop")
+        search_id = waiting_search(Owner(user_id=account.id))
+    url = address(environment, f"/api/v1/searches/{search_id}?wait=2")
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(requests.get, url, headers={"Authorization": f"Bearer {token}"}, timeout=20)
+        eventually(lambda: "vitrine_requests_in_progress 2.0" in figures(environment))
+        server.signal(signal.SIGTERM)
+        assert waiting.result().json()["status"] == "queued"
     assert server.wait() == 0
-    eventually(lambda: not answers(environment))
