@@ -16,10 +16,11 @@ import os
 import struct
 import zlib
 from collections.abc import Iterator
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, cast
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
+from model import decoders
 from model.errors import PictureError
 from model.rgb import to_rgb
 
@@ -157,9 +158,9 @@ def open_rgb(source: Source, *, max_pixels: int = MAX_PIXELS, short_side: int | 
     with _header(source, max_pixels) as (image, kind):
         if short_side is not None and kind == "JPEG":
             image.draft(None, (short_side, short_side))
-        image.load()
-        rgb = to_rgb(image)
+        decoders.load(image)
         turn = _UPRIGHT.get(_orientation(image))
+        rgb = to_rgb(image)
         return rgb if turn is None else rgb.transpose(turn)
 
 
@@ -189,17 +190,19 @@ def webp(image: Image.Image, side: int, quality: int = 82) -> bytes:
 
 
 @contextlib.contextmanager
-def _header(source: Source, max_pixels: int) -> Iterator[tuple[Image.Image, str]]:
+def _header(source: Source, max_pixels: int) -> Iterator[tuple[ImageFile.ImageFile, str]]:
     """Open a picture as far as its header; every error of the decoders, now or later, becomes our own."""
     with _binary(source) as file:
         kind = _kind(file)
+        budgeted = decoders.BudgetedFile(file)
         try:
-            with Image.open(file, formats=(kind,)) as image:
+            with Image.open(cast(BinaryIO, budgeted), formats=(kind,)) as image:
                 width, height = image.size
-                if width * height > max_pixels:
+                if width * height > decoders.cap(image, max_pixels):
                     raise _too_many_pixels(f"{width} x {height} pixels", max_pixels)
                 if min(width, height) < 1:
                     raise PictureError("broken", f"the {kind} picture has no pixels")
+                budgeted.decode(kind)
                 yield image, kind
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
             raise _too_many_pixels("far more pixels", max_pixels) from error

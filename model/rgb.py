@@ -70,7 +70,7 @@ def _on_white(image: Image.Image) -> Image.Image:
         # Pillow reads 16-bit RGB as its high bytes, but leaves the transparent colour in 16 bits.
         image = image.copy()
         image.info["transparency"] = tuple(part >> 8 for part in key)
-    rgba = image.convert("RGBA")
+    rgba = image if image.mode == "RGBA" else image.convert("RGBA")  # which would be a copy
     white = Image.new("RGB", rgba.size, "white")
     white.paste(rgba, mask=rgba.getchannel("A"))
     return white

@@ -13,8 +13,8 @@ from typing import Any
 from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 from threadpoolctl import threadpool_limits
 
-# The largest picture let in (40 MP) in Pillow's widest modes, with the copies that orientation, alpha and RGB
-# take, is 750 MB at worst; activations and BLAS buffers of the largest ViT at 518 x 518 stay under 600 MB.
+# The largest picture let in (40 MP) takes 512 MB at worst, with the copies that orientation, alpha and RGB
+# need; activations and BLAS buffers of the largest ViT at 518 x 518 stay under 600 MB.
 JOB_MEMORY = 1536 << 20
 JOB_FILES = 256
 # Under memory pressure the kernel shall end one search, which is retried, and not the supervisor.
@@ -47,16 +47,16 @@ def pin_threads(workers: int) -> int:
     return threads
 
 
-def limit_job() -> None:
+def limit_job(memory: int = JOB_MEMORY) -> None:
     """Bound the calling process, which carries out one search; a limit that is stricter already stays.
 
     Mapped weights and index count for nothing under RLIMIT_DATA (as they would under RLIMIT_AS), and what the
-    parent had allocated before the fork is added, so that `JOB_MEMORY` is the search's own.
+    parent had allocated before the fork is added, so that `memory` bytes are the search's own.
     """
     _lower(resource.RLIMIT_NOFILE, JOB_FILES)
     _lower(resource.RLIMIT_CORE, 0)
     if sys.platform == "linux":
-        _lower(resource.RLIMIT_DATA, _allocated() + JOB_MEMORY)
+        _lower(resource.RLIMIT_DATA, _allocated() + memory)
         with contextlib.suppress(OSError):  # some containers forbid it
             Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE)
 

@@ -64,15 +64,17 @@ def png(
     *,
     depth: int = 8,
     colour: int = 2,
+    interlaced: bool = False,
     before: Iterable[tuple[bytes, bytes]] = (),
 ) -> bytes:
     """A PNG of the size claimed, with `pixels` as its data, whatever they hold, and chunks `before` it."""
-    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, interlaced)
     chunks = [(b"IHDR", header), *before, (b"IDAT", zlib.compress(pixels, 9)), (b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(_png_chunk(kind, data) for kind, data in chunks)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(kind, data) for kind, data in chunks)
 
 
-def _png_chunk(kind: bytes, data: bytes) -> bytes:
+def png_chunk(kind: bytes, data: bytes) -> bytes:
+    """One chunk, with its length and its checksum."""
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
@@ -120,11 +122,12 @@ def bmp_bomb(width: int, height: int) -> bytes:
 
 
 def webp_bomb(width: int, height: int) -> bytes:
-    """A WebP header of the canvas claimed, around a picture of one pixel."""
-    body = encoded(Image.new("RGB", (1, 1)), "WEBP", lossless=True)[12:]
-    canvas = struct.pack("<I", width - 1)[:3] + struct.pack("<I", height - 1)[:3]
-    body = b"VP8X" + struct.pack("<I", 10) + b"\2\0\0\0" + canvas + body
-    return b"RIFF" + struct.pack("<I", len(body) + 4) + b"WEBP" + body
+    """A WebP animation of the canvas claimed, around two frames of two pixels."""
+    frames = [Image.new("RGB", (2, 1), colour) for colour in (RED, BLUE)]
+    data = bytearray(encoded(frames[0], "WEBP", save_all=True, append_images=frames[1:]))
+    assert data[12:16] == b"VP8X"
+    data[24:30] = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
+    return bytes(data)
 
 
 def foreign_files() -> dict[str, bytes]:
