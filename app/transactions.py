@@ -22,6 +22,7 @@ from config import Settings
 
 BUSY_TIMEOUT = 10  # seconds to wait for SQLite's write lock
 CONNECT_TIMEOUT = 3  # seconds to wait for PostgreSQL
+POOL_TIMEOUT = 5  # seconds to wait for a connection that another thread has
 WRITING = "vitrine_writing"
 
 
@@ -31,6 +32,7 @@ def engine_options(settings: Settings) -> dict[str, Any]:
         "hide_parameters": True,
         "pool_size": settings.web_threads + 2,
         "max_overflow": 2,
+        "pool_timeout": POOL_TIMEOUT,
     }
     if sa.make_url(settings.database_url).get_backend_name() == "sqlite":
         return options | {"connect_args": {"timeout": BUSY_TIMEOUT}}

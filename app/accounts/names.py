@@ -14,7 +14,7 @@ PUNCTUATION = "._-"
 # Scripts that are written together; every other script stands alone.
 TOGETHER = {"CJK": "EAST", "HIRAGANA": "EAST", "KATAKANA": "EAST", "HANGUL": "EAST", "BOPOMOFO": "EAST"}
 
-# Small letters of Cyrillic and Greek that are drawn as Latin ones (Unicode TR 39, confusables).
+# Small letters of Cyrillic and Greek that can be taken for Latin ones (after Unicode TR 39, confusables).
 LOOK_ALIKES = str.maketrans(
     "авсԁеѓгһніїјкӏмпорԛѕтцѵԝхуαϲεικηορτυνωχγ",
     "abcderrhhiijklmnopqstuvwxyaceiknoptuvwxy",
