@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -128,11 +129,4 @@ class ViTConfig:
     @property
     def parameters(self) -> int:
         """How many numbers the model has learnt (the mask token not counted)."""
-        return sum(_product(shape) for shape in self.shapes().values())
-
-
-def _product(shape: tuple[int, ...]) -> int:
-    total = 1
-    for side in shape:
-        total *= side
-    return total
+        return sum(math.prod(shape) for shape in self.shapes().values())

@@ -46,16 +46,15 @@ class Team:
         Raises
         ------
         BaseException
-            Whatever a member raised, once all have ended.
+            Whatever a member raised. Others may still be at work then, so neither the team nor the arrays
+            that it worked on may be used again.
         """
         answers: _Answers = SimpleQueue()
         for rank, inbox in enumerate(self._inboxes, start=1):
             inbox.put((task, rank, answers))
-        try:
-            task(0)
-        finally:
-            errors = [answers.get() for _ in self._inboxes]
-        for error in errors:
+        task(0)
+        for _ in self._inboxes:
+            error = answers.get()
             if error is not None:
                 raise error
 
@@ -106,8 +105,13 @@ def team(size: int | None = None) -> Iterator[Team]:
         size = size or blas_threads()
         if size not in _turn.teams:
             _turn.teams[size] = Team(size)
-        with _controller().limit(limits=1, user_api="blas"):
-            yield _turn.teams[size]
+        try:
+            with _controller().limit(limits=1, user_api="blas"):
+                yield _turn.teams[size]
+        except BaseException:
+            if size > 1:
+                del _turn.teams[size]
+            raise
 
 
 def blas_threads() -> int:

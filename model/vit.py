@@ -79,29 +79,39 @@ class VisionTransformer:
             The array's type or shape is another.
         """
         self._check(pixels)
-        tokens = self._count_tokens(pixels) if patches else 1
+        h, w = (side // self.config.patch for side in pixels.shape[2:])
+        tokens = self.config.prefix + h * w if patches else 1
         features = np.empty((len(pixels), tokens, self.config.width), np.float32)
         with team(self.threads) as workers:
-            self._buffers += [Buffers() for _ in range(workers.size - len(self._buffers))]
-            if len(pixels) < workers.size:
-                self._encode(pixels, features, workers, self._buffers)
-            else:
-                images = shares(len(pixels), workers.size)
+            buffers = self._take_buffers(workers.size)
+            table = self._position_table(h, w)
+            whole = len(pixels) - len(pixels) % workers.size
+            if whole:  # each thread takes pictures of its own
+                images = shares(whole, workers.size)
                 workers.run(
                     lambda rank: self._encode(
-                        pixels[images[rank]], features[images[rank]], SOLO, self._buffers[rank:]
+                        pixels[images[rank]], table, features[images[rank]], SOLO, buffers[rank:]
                     )
                 )
+            self._encode(pixels[whole:], table, features[whole:], workers, buffers)  # they share the rest
+            self._buffers = buffers
         return features
 
-    def _encode(self, pixels: Array, features: Array, workers: Team, buffers: Sequence[Buffers]) -> None:
+    def _take_buffers(self, count: int) -> list[Buffers]:
+        """Take the buffers out; where a thread fails, others may still write to them, and they stay out."""
+        buffers, self._buffers = self._buffers, []
+        return buffers + [Buffers() for _ in range(count - len(buffers))]
+
+    def _encode(
+        self, pixels: Array, table: Array, features: Array, workers: Team, buffers: Sequence[Buffers]
+    ) -> None:
         """Encode group after group of images into `features`, (B, tokens, D)."""
         for start in range(0, len(pixels), GROUP):
             group = slice(start, start + GROUP)
-            x = self._embed(pixels[group], workers, buffers)  # (B, N, D)
+            x = self._embed(pixels[group], table, workers, buffers)  # (B, N, D)
             features[group] = self._run_blocks(x, features.shape[1], workers, buffers)
 
-    def _embed(self, pixels: Array, workers: Team, buffers: Sequence[Buffers]) -> Array:
+    def _embed(self, pixels: Array, table: Array, workers: Team, buffers: Sequence[Buffers]) -> Array:
         """Project patches, add positions and put CLS and registers in front: (B, N, D)."""
         B, _, H, W = pixels.shape
         p, D = self.config.patch, self.config.width
@@ -110,7 +120,6 @@ class VisionTransformer:
         x = buffers[0].take("x", B, len(prefix) + h * w, D)
         x[:, : len(prefix)] = prefix
         patches = pixels.reshape(B, CHANNELS, h, p, w, p).transpose(0, 2, 4, 1, 3, 5)  # (B, h, w, 3, p, p)
-        table = self._position_table(h, w)  # (h w, D)
         rows = shares(h, workers.size)
 
         def compute(rank: int) -> None:
@@ -147,11 +156,6 @@ class VisionTransformer:
         if len(self._tables) > CACHED_TABLES:
             del self._tables[next(iter(self._tables))]
         return table
-
-    def _count_tokens(self, pixels: Array) -> int:
-        height, width = pixels.shape[2:]
-        patches: int = (height // self.config.patch) * (width // self.config.patch)
-        return self.config.prefix + patches
 
     def _check(self, pixels: Array) -> None:
         p, shape = self.config.patch, pixels.shape

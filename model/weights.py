@@ -124,17 +124,18 @@ def read_config(layout: Layout, shapes: Mapping[str, tuple[int, ...]], notes: Ma
         raise CheckpointError(
             f"{layout.sources('pos_embed')[0]} has {positions} patches; a square number is needed."
         )
+    heads, eps = _number(notes, "num_attention_heads", int), _number(notes, "layer_norm_eps", float)
     has_registers = layout.sources("register_tokens")[0] in shapes
     return ViTConfig(
         width=width,
         depth=layout.depth(shapes),
-        heads=_number(notes, "num_attention_heads", int) or _default_heads(width),
+        heads=_default_heads(width) if heads is None else heads,
         hidden=shape("blocks.0.mlp.w3.weight" if swiglu else "blocks.0.mlp.fc2.weight", 2)[1],
         mlp="swiglu" if swiglu else "gelu",
         patch=shape("patch_embed.proj.weight", 4)[2],
         grid=grid,
         registers=shape("register_tokens", 3)[1] if has_registers else 0,
-        eps=_number(notes, "layer_norm_eps", float) or LAYER_NORM_EPS,
+        eps=LAYER_NORM_EPS if eps is None else eps,
     )
 
 
