@@ -49,7 +49,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     db.init_app(app)
     migrate.init_app(app, db, directory=str(ROOT / "migrations"))
     for part in (
-        transactions, queue, assets, current, urls, app_logging, metrics, security, sessions, preferences, errors, cli
+        transactions, queue, assets, current, urls, app_logging, metrics, security, sessions, preferences,
+        errors, cli,
     ):  # fmt: skip
         part.init_app(app)
     for room in (main, accounts, searches, history, gallery, health):

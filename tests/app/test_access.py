@@ -40,7 +40,7 @@ ROUTES = {
     "GET /healthz": PUBLIC,
     "GET /readyz": Line(503, 503, 503),  # there is no Redis
     "GET /metrics": PUBLIC,
-    "GET /static/<path:filename>": PUBLIC,
+    "GET /static/<version>/<path:filename>": PUBLIC,
     "GET /gallery": PUBLIC,
     "GET /gallery/<item_id>": PUBLIC,
     "GET /gallery/<item_id>/thumb": PUBLIC,
@@ -96,7 +96,9 @@ class World:
     def ask(self, route: str, who: str) -> int:
         method, rule = route.split(" ", 1)
         path = rule.replace("<item_id>", self.item_id).replace("<uuid:search_id>", str(self.search_id))
-        path = path.replace("<int:token_id>", str(self.token_id)).replace("<path:filename>", "css/base.css")
+        path = path.replace("<int:token_id>", str(self.token_id)).replace(
+            "<version>/<path:filename>", "0/css/base.css"
+        )
         headers = {"Authorization": f"Bearer {self.tokens[who]}"} if who in self.tokens else {}
         if method == "GET":
             return self.browsers[who].get(path, headers=headers).status_code

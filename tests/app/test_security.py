@@ -21,7 +21,7 @@ POLICY = (
     "connect-src 'self'; font-src 'self'; form-action 'self'; base-uri 'none'; "
     "frame-ancestors 'none'; manifest-src 'self'"
 )
-PAGES = ["/", "/login", "/nothing", "/healthz", "/static/css/base.css", "/api/v1/nothing"]
+PAGES = ["/", "/login", "/nothing", "/healthz", "/static/0/css/base.css", "/api/v1/nothing"]
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -35,16 +35,15 @@ def test_a_picture_dropped_on_the_page_finds_its_ten_most_similar(visitor: Visit
     assert visitor.page.title().startswith(f"Pictures similar to {picture.name}")
 
 
-def test_a_pasted_picture_is_taken(visitor: Visitor, picture: Path) -> None:
+def test_a_pasted_picture_is_taken(visitor: Visitor) -> None:
     visitor.open()
     visitor.page.evaluate(
-        """async (address) => {
+        """async () => {
           const data = new DataTransfer();
-          const blob = await (await fetch(address)).blob();
-          data.items.add(new File([blob], "pasted.png", { type: "image/png" }));
+          const icon = await fetch(document.querySelector("link[rel=apple-touch-icon]").href);
+          data.items.add(new File([await icon.blob()], "pasted.png", { type: "image/png" }));
           document.body.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true }));
-        }""",
-        "/static/img/touch-icon.png",
+        }"""
     )
     expect(visitor.page.get_by_text("pasted.png", exact=True)).to_be_visible()
     visitor.page.get_by_role("button", name="Find similar pictures").click()
