@@ -8,8 +8,6 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-import model  # noqa: F401 - model.kernels must come before NumPy, whichever room is entered first
-
 if TYPE_CHECKING:
     from gallery.catalog import Catalog, Item
     from gallery.indexing import Report, build

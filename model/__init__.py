@@ -9,15 +9,11 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from model.kernels import choose_kernels
-
 if TYPE_CHECKING:
     from model.config import ViTConfig
     from model.encoder import Encoder, load_encoder
     from model.errors import CheckpointError, DownloadError, PictureError, VitrineError
     from model.fingerprint import Fingerprint
-
-choose_kernels()  # here, because NumPy must not have been imported yet
 
 _HOMES = {
     "CheckpointError": "model.errors",
