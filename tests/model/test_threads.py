@@ -59,11 +59,13 @@ def test_a_thread_left_at_work_by_an_error_does_not_touch_the_next_picture(monke
     vit = build_vit(KINDS["plain"], random_tensors(KINDS["plain"]), threads=2)
     pixels, normalise = random_pixels(1, 3, 70, 70), stream.normalise
     expected = vit.forward(pixels)
-    next_began, left_one_wrote = threading.Event(), threading.Event()
+    at_work, next_began, left_one_wrote = (threading.Event() for _ in range(3))
 
     def breaks_off(x, eps, out):
         if threading.current_thread() is threading.main_thread():
+            at_work.wait(10)
             raise TimeoutError
+        at_work.set()
         next_began.wait(10)
         x.fill(np.nan)
         left_one_wrote.set()
