@@ -1,0 +1,63 @@
+"""``make bench``: every figure of docs/benchmarks.md, in pairs, in one run."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def main() -> None:
+    """Run the chosen parts and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "parts", nargs="*", choices=["encoder", "search", "indexing", []], help="all unless named"
+    )
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument(
+        "--largest", type=int, default=1_400_000, help="vectors in the largest search, 3 KB each"
+    )
+    parser.add_argument("--dry", action="store_true", help="print only; leave docs/benchmarks.md as it is")
+    chosen = parser.parse_args()
+    # Before NumPy is imported, so that every library finds the same number.
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = str(chosen.threads)
+    # OpenBLAS chooses its kernels by the processor, as the peers' libraries do, not by what the shell says.
+    for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
+        os.environ.pop(name, None)
+    (ROOT / "build").mkdir(exist_ok=True)
+    os.chdir(ROOT)
+    _measure(chosen)
+
+
+def _measure(chosen: argparse.Namespace) -> None:
+    from bench.report import Report, machine
+
+    bundled = ROOT / "model" / "bundled" / "vitrine-compact.safetensors"
+    parts = chosen.parts or ["encoder", "search", "indexing"]
+    report = Report()
+    print(machine())
+    if "encoder" in parts:
+        from bench import encoder
+
+        encoder.run(report, bundled, chosen.threads)
+    if "search" in parts:
+        from bench import search
+
+        search.run(
+            report,
+            tuple(n for n in (14_000, 140_000, 1_000_000, 1_400_000) if n <= chosen.largest),
+            chosen.threads,
+        )
+    if "indexing" in parts:
+        from bench import indexing
+
+        indexing.run(report, bundled)
+    if not chosen.dry:
+        report.write(ROOT / "docs" / "benchmarks.md")
+
+
+if __name__ == "__main__":
+    main()
