@@ -19,9 +19,7 @@ from numpy.typing import NDArray
 PositionMode = Literal["official", "transformers"]
 POSITION_MODES: tuple[PositionMode, ...] = ("official", "transformers")
 
-OFFSET = (
-    0.1  # dinov2's `interpolate_offset`, there against rounding errors in the size that PyTorch works out
-)
+OFFSET = 0.1  # dinov2's `interpolate_offset`; it kept PyTorch from rounding the number of patches down
 
 
 def cubic_kernel(x: NDArray[np.float64], a: float) -> NDArray[np.float64]:

@@ -64,7 +64,8 @@ def test_pictures_of_mixed_shapes_keep_their_order(checkpoint):
         )
 
 
-def test_pictures_are_taken_one_after_the_other_not_all_at_once(encoder):
+def test_pictures_are_taken_one_after_the_other_not_all_at_once(checkpoint):
+    encoder = load_encoder(checkpoint)
     made = []
 
     def pictures():
@@ -74,18 +75,26 @@ def test_pictures_are_taken_one_after_the_other_not_all_at_once(encoder):
 
     sizes = []
     encode_arrays = encoder.encode_arrays
-    wrapped = load_like(encoder, lambda batch: sizes.append((len(made), len(batch))) or encode_arrays(batch))
+    encoder.encode_arrays = lambda batch: sizes.append((len(made), len(batch))) or encode_arrays(batch)
 
-    wrapped.encode(pictures(), batch_size=10)
+    encoder.encode(pictures(), batch_size=10)
 
     assert sizes[:2] == [(10, 10), (20, 10)]
 
 
-def load_like(encoder, encode_arrays):
-    copy = object.__new__(Encoder)
-    copy.__dict__.update(encoder.__dict__)
-    copy.encode_arrays = encode_arrays
-    return copy
+def test_pictures_of_rare_shapes_do_not_pile_up(checkpoint):
+    encoder = load_encoder(checkpoint, preprocess="resize_short_side")
+    drawn, encoded = [], []
+    encode_arrays = encoder.encode_arrays
+    encoder.encode_arrays = lambda batch: encoded.extend(range(len(batch))) or encode_arrays(batch)
+
+    def pictures():
+        for index in range(30):
+            drawn.append(index)
+            assert len(drawn) - len(encoded) <= 8
+            yield Image.new("RGB", (70 + 14 * index, 70))
+
+    assert encoder.encode(pictures(), batch_size=2).shape == (30, 64)
 
 
 def test_no_pictures_give_no_rows(encoder):

@@ -105,6 +105,13 @@ class TestSafetensors:
     def test_a_senseless_entry_is_refused(self, tmp_path, entry):
         refusal(self.write(tmp_path, {"a": entry}, bytes(8)))
 
+    def test_a_file_that_is_cut_off_is_refused_when_opened(self, tmp_path):
+        path = write_tensors(tmp_path / "m.safetensors", {"a": ARRAY})
+        path.write_bytes(path.read_bytes()[:-1])
+
+        with pytest.raises(CheckpointError, match="which is cut off"), open_checkpoint(path):
+            pass
+
     @pytest.mark.parametrize("header", [b"{", b"[]", b"null", b'{"__metadata__": 3}', b"\xff\xfe"])
     def test_a_senseless_header_is_refused(self, tmp_path, header):
         refusal(self.write(tmp_path, header))
@@ -261,6 +268,11 @@ class TestPth:
             file.writestr("archive/data.pkl", bytes(15 << 20))
 
         assert "compressed" in refusal(tmp_path / "m.pth")
+
+    def test_a_huge_table_is_refused_unread(self, tmp_path):
+        table = pickle.PROTO + b"\x02" + bytes(17 << 20)
+
+        assert "larger than a real one" in refusal(write_pth_parts(tmp_path / "m.pth", table, []))
 
     def test_a_missing_storage_is_named(self, tmp_path):
         table = self.table(lambda t: t.tensors([("a", 0, ARRAY)])).finish()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from model.vit import CACHED_TABLES
 from tests.support import reference
 from tests.support.checkpoints import KINDS, build_vit, random_pixels, random_tensors
 
@@ -104,6 +105,18 @@ def test_large_activations_neither_overflow_nor_warn():
 def test_an_array_of_another_shape_or_type_is_refused(pixels, complaint):
     with pytest.raises(ValueError, match=complaint):
         build_vit(KINDS["plain"], random_tensors(KINDS["plain"])).forward(pixels)
+
+
+def test_only_the_latest_position_tables_are_kept():
+    vit = build_vit(KINDS["plain"], random_tensors(KINDS["plain"]))
+    pixels = random_pixels(1, 3, 28, 42)
+    expected = vit.forward(pixels)
+
+    for side in range(14, 14 * 30, 14):
+        vit.forward(random_pixels(1, 3, 14, side))
+
+    assert len(vit._tables) == CACHED_TABLES
+    np.testing.assert_array_equal(vit.forward(pixels), expected)
 
 
 def test_an_empty_batch_gives_no_features():
