@@ -1,6 +1,6 @@
 # Everything begins here. Needed: Python 3.11 or newer, make, and the Python package registry.
 .DEFAULT_GOAL := help
-.PHONY: help run test check setup setup-dev lock bench parity clean
+.PHONY: help run test check setup setup-dev lock bench parity fuzz clean
 
 # Any Python 3 starts the bootstrap, which looks for 3.11 or newer itself; PYTHON=... names one.
 PYTHON3 := $(shell for python in $(PYTHON) python3 python3.12 python3.11 python3.13 python3.14 python; do \
@@ -41,6 +41,10 @@ bench: ## Measure against PyTorch, ONNX Runtime and faiss (an environment of its
 parity: ## Compare with PyTorch and transformers live (the same environment)
 	@$(BOOTSTRAP) --peers
 	@.venv-peers/bin/python -m pytest -m parity $(ARGS)
+
+fuzz: setup-dev ## 50,000 mutated pictures, 10,000 generated requests (SHORT=1: 1,000 of each; ARGS=--seed N)
+	@$(BIN)/python -m campaigns.fuzz_pictures $(if $(SHORT),--count 1000) $(ARGS)
+	@$(BIN)/python -m campaigns.fuzz_requests $(if $(SHORT),--count 1000) $(ARGS)
 
 lock: setup ## Choose and pin the dependencies anew, with hashes
 	@test -x $(UV) || { $(BIN)/python -m venv build/uv && build/uv/bin/pip install --quiet uv; }

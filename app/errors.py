@@ -12,7 +12,7 @@ from flask_babel import lazy_gettext as _l
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from werkzeug.exceptions import HTTPException, SecurityError
+from werkzeug.exceptions import BadHost, HTTPException, SecurityError
 
 from app.accounts.throttle import ThrottledError
 from app.extensions import db
@@ -80,7 +80,8 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(CSRFError, lambda error: respond(400, EXPIRED))
     app.register_error_handler(ThrottledError, _throttled)
     app.register_error_handler(HTTPException, _http)
-    app.register_error_handler(SecurityError, _untrusted_host)
+    app.register_error_handler(SecurityError, _no_host)
+    app.register_error_handler(BadHost, _no_host)
     app.register_error_handler(OperationalError, _database_away)
     app.register_error_handler(PoolTimeoutError, _database_away)
     app.register_error_handler(OSError, _disk)
@@ -140,8 +141,8 @@ def _throttled(error: ThrottledError) -> ResponseReturnValue:
     return respond(429, retry_after=error.wait)
 
 
-def _untrusted_host(_error: SecurityError) -> ResponseReturnValue:
-    """Answer without a page: its links would need the host."""
+def _no_host(_error: HTTPException) -> ResponseReturnValue:
+    """Answer without a page, whose links would need the host; ours is not meant, or it is none at all."""
     return "This site does not answer to this name.", 400, {"Content-Type": "text/plain; charset=utf-8"}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Flask, Response, request
+from flask import Flask, Response, abort, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.assets import ENDPOINT as STATIC
@@ -38,6 +38,7 @@ MULTIPART_OVERHEAD = 64 * 1024  # what a form adds to the picture in it
 TWO_YEARS = 63_072_000
 SMALL_BODY = 64 * 1024
 TAKES_PICTURES = frozenset({"searches.create", "api.create"})
+TAKES_JSON = "accounts.check_password"
 WITHOUT_COOKIES = "api"  # its requests are known by their bearer token alone, so there is nothing to forge
 
 
@@ -70,6 +71,7 @@ def init_app(app: Flask) -> None:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     csrf.init_app(app)
     app.before_request(_limit_body)
+    app.before_request(_refuse_json)
     app.before_request(_protect)
     app.after_request(_set_headers)
 
@@ -77,6 +79,13 @@ def init_app(app: Flask) -> None:
 def _limit_body() -> None:
     if request.endpoint not in TAKES_PICTURES:
         request.max_content_length = SMALL_BODY
+
+
+def _refuse_json() -> None:
+    """Flask-WTF would fill forms from JSON of any shape, and fields would hold what is no text."""
+    takes_forms = request.blueprint not in (None, WITHOUT_COOKIES) and request.endpoint != TAKES_JSON
+    if takes_forms and request.method == "POST" and request.is_json:
+        abort(415)
 
 
 def _protect() -> None:

@@ -197,9 +197,9 @@ def _header(source: Source, max_pixels: int) -> Iterator[tuple[ImageFile.ImageFi
         budgeted = decoders.BudgetedFile(file)
         try:
             with Image.open(cast(BinaryIO, budgeted), formats=(kind,)) as image:
-                width, height = image.size
-                if width * height > decoders.cap(image, max_pixels):
-                    raise _too_many_pixels(f"{width} x {height} pixels", max_pixels)
+                (width, height), cap = image.size, decoders.cap(image, max_pixels)
+                if width * height > cap:
+                    raise _too_many_pixels(f"{width} x {height} pixels", cap)
                 if min(width, height) < 1:
                     raise PictureError("broken", f"the {kind} picture has no pixels")
                 budgeted.decode(kind)

@@ -72,10 +72,15 @@ def logout() -> ResponseReturnValue:
 @bp.post("/password-check")
 def check_password() -> ResponseReturnValue:
     """Say which rules a password does not meet, as one types."""
-    sent = request.get_json()
+    try:
+        sent = request.get_json()
+    except RecursionError:  # thousands of brackets in each other
+        abort(400)
     if not isinstance(sent, dict):
         abort(400)
-    name, password = (str(sent.get(key, "")) for key in ("username", "password"))
+    name, password = (sent.get(key, "") for key in ("username", "password"))
+    if not isinstance(name, str) or not isinstance(password, str):
+        abort(400)
     failures = passwords.failures(password[:PASSWORD_LIMIT], name[:NAME_LIMIT])
     return jsonify(failures=[failure._asdict() for failure in failures])
 

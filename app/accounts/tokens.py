@@ -13,6 +13,7 @@ from app.transactions import transaction
 
 PREFIX = "vitrine_"
 MAX_TOKENS = 20
+LARGEST_ID = 2**31 - 1  # a larger number is an error to PostgreSQL, not merely unknown
 
 
 class TooManyTokensError(Exception):
@@ -40,6 +41,8 @@ def create(user_id: int, name: str) -> str:
 
 def revoke(user_id: int, token_id: int) -> bool:
     """Delete one of the account's tokens; False where it has none such."""
+    if token_id > LARGEST_ID:
+        return False
     mine = sa.delete(ApiToken).where(ApiToken.id == token_id, ApiToken.user_id == user_id)
     with transaction() as session:
         return session.scalar(mine.returning(ApiToken.id)) is not None

@@ -1,0 +1,1 @@
+"""Long runs against the finished thing: ``make fuzz``."""
