@@ -125,30 +125,31 @@ def test_two_callers_take_turns():
         np.testing.assert_array_equal(one, other)
 
 
-def _encode_in_child(vit, pixels, answers):
-    answers.put(vit.forward(pixels))
+def encode_in_children(count, vit, pixels):
+    """Features by so many forked children, each of which must end."""
+    context = multiprocessing.get_context("fork")
+    answers = context.SimpleQueue()
+    children = [context.Process(target=lambda: answers.put(vit.forward(pixels))) for _ in range(count)]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join(30)
+        child.kill()
+    assert [child.exitcode for child in children] == [0] * count
+    return [answers.get() for _ in children]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="fork is a Unix call")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 @pytest.mark.parametrize("used_before", [False, True])
 def test_forked_children_encode_as_the_parent_does(used_before):
-    context = multiprocessing.get_context("fork")
     vit = build_vit(KINDS["many-heads"], random_tensors(KINDS["many-heads"]), threads=2)
     pixels = random_pixels(3, 3, 70, 70)
     if used_before:
         vit.forward(pixels)
-    answers = context.SimpleQueue()
 
     for _ in range(5):
-        children = [context.Process(target=_encode_in_child, args=(vit, pixels, answers)) for _ in range(2)]
-        for child in children:
-            child.start()
-        found = [answers.get() for _ in children]
-        for child in children:
-            child.join(30)
-            assert child.exitcode == 0
-        for features in found:
+        for features in encode_in_children(2, vit, pixels):
             np.testing.assert_array_equal(features, vit.forward(pixels))
 
 
@@ -157,12 +158,7 @@ def test_forked_children_encode_as_the_parent_does(used_before):
 def test_a_fork_in_the_middle_of_a_computation_leaves_the_child_free():
     vit = build_vit(KINDS["plain"], random_tensors(KINDS["plain"]), threads=2)
     pixels = random_pixels(1, 3, 70, 70)
-    context = multiprocessing.get_context("fork")
-    answers = context.SimpleQueue()
     with team(2):  # the lock is held while the child is made
-        child = context.Process(target=_encode_in_child, args=(vit, pixels, answers))
-        child.start()
-        child.join(30)
+        (features,) = encode_in_children(1, vit, pixels)
 
-    assert child.exitcode == 0
-    np.testing.assert_array_equal(answers.get(), vit.forward(pixels))
+    np.testing.assert_array_equal(features, vit.forward(pixels))
