@@ -105,7 +105,22 @@ def test_blas_is_held_to_one_thread_meanwhile_and_let_go_after():
         assert blas_threads() == 2
 
 
-def test_two_callers_take_turns():
+def test_a_second_caller_waits_for_the_first():
+    entered = threading.Event()
+
+    def second():
+        with team(1):
+            entered.set()
+
+    caller = threading.Thread(target=second)
+    with team(1):
+        caller.start()
+        assert not entered.wait(0.1)
+    caller.join(10)
+    assert entered.is_set()
+
+
+def test_callers_in_many_threads_get_their_own_features():
     vit = build_vit(KINDS["plain"], random_tensors(KINDS["plain"]), threads=2)
     pixels = [random_pixels(2, 3, 70, 70, seed=seed) for seed in range(6)]
     expected = [vit.forward(batch) for batch in pixels]
