@@ -93,16 +93,19 @@ def _bundled(report: Report, bundled: Path) -> None:
 
 
 _ALONE = """
-import resource, sys, time
+import pathlib, sys, time
 start = time.perf_counter()
 import numpy as np
 from model import load_encoder
 encoder = load_encoder(sys.argv[1])
 ready = time.perf_counter() - start
-status = open("/proc/self/status").read()
-loaded = int(status.split("VmRSS:")[1].split()[0]) / 1024
+def resident(peak):
+    status = pathlib.Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:" if peak else "VmRSS:")[1].split()[0]) / 1024
+pathlib.Path("/proc/self/clear_refs").write_text("5")  # begin the peak anew: loading has one of its own
+loaded = resident(peak=False)
 encoder.encode_arrays(np.zeros((1, 3, 224, 224), np.float32))
-print(ready, loaded, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+print(ready, loaded, resident(peak=True))
 """
 
 
