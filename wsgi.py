@@ -17,7 +17,11 @@ BAD_START = 2
 def serve(settings: Settings) -> int:
     """Serve until SIGTERM or Ctrl-C; return the exit status."""
     import waitress
+    from waitress.server import BaseWSGIServer
 
+    from app.slow_clients import Channel
+
+    BaseWSGIServer.channel_class = Channel
     logging.configure(settings)
     application = create_app(settings)
     try:
