@@ -19,7 +19,7 @@ import numpy as np
 from model.buffers import Buffers
 from model.functional import BLOCK, Array, gelu, softmax_numerator, swiglu
 
-SCORES = 1 << 17  # numbers of attention's scores that are made at a time; 512 KB stay in a core's cache
+SCORES = 1 << 18  # numbers of attention's scores that are made at a time; 1 MB stays in a core's cache
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,8 @@ from model.positions import PositionMode, interpolate_positions
 from model.stream import ResidualStream
 from model.threads import SOLO, Team, shares, team
 
-GROUP = 4  # images that one thread takes through the blocks together: long products, and still little memory
+# Tokens that one thread takes through the blocks together: long products, and still little memory.
+ROWS = 2100
 CACHED_TABLES = 8
 
 
@@ -106,8 +107,9 @@ class VisionTransformer:
         self, pixels: Array, table: Array, features: Array, workers: Team, buffers: Sequence[Buffers]
     ) -> None:
         """Encode group after group of images into `features`, (B, tokens, D)."""
-        for start in range(0, len(pixels), GROUP):
-            group = slice(start, start + GROUP)
+        step = max(1, ROWS // (self.config.prefix + len(table)))
+        for start in range(0, len(pixels), step):
+            group = slice(start, start + step)
             x = self._embed(pixels[group], table, workers, buffers)  # (B, N, D)
             features[group] = self._run_blocks(x, features.shape[1], workers, buffers)
 
