@@ -14,7 +14,6 @@ def test_nobody_else_can_see_a_search_or_its_picture(visit: Visit, picture: Path
     paths = [path, f"{path}/picture", f"{path}/status"]
     assert owner.statuses(*paths) == [200, 200, 200]
     other.signup("paula")
-    other.search(picture)
     for stranger in (anonymous, other):
         assert stranger.statuses(*paths) == [404, 404, 404]
         stranger.expects("status of 404")

@@ -29,15 +29,6 @@ def test_a_search_renews_itself_until_the_ten_are_there(site: Site, plain: Visit
     assert len(plain.results()) == 10
 
 
-def test_a_form_sent_twice_is_one_search(plain: Visitor, picture: Path) -> None:
-    plain.open()
-    plain.choose(picture)
-    plain.page.get_by_role("button", name="Search", exact=True).dblclick()
-    plain.wait_for_results()
-    plain.open("/history")
-    expect(plain.page.locator(".past")).to_have_count(1)
-
-
 def test_samples_deletion_and_preferences_are_plain_forms(plain: Visitor) -> None:
     page = plain.page
     plain.open()
