@@ -1,0 +1,136 @@
+"""The four ways by which pictures come in, so that a test can ask the same of all."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import requests
+import sqlalchemy as sa
+from flask import Flask
+from PIL import Image
+
+from app.accounts import tokens
+from app.database import Search, Upload
+from app.extensions import db
+from config import Settings
+from gallery.download import Bounds, download
+from gallery.indexing import build
+from model.pictures import open_rgb
+from tests.support.galleries import tiny_encoder
+from tests.support.http import serving
+from tests.support.site import Site
+from tests.support.waiting import eventually
+from tests.support.web import JSON, TOKEN, Browser, account_id, photo
+
+DOORS = ("page", "api", "index", "download")
+SOUND = photo(kind="PNG")
+SOUND_SHA256 = hashlib.sha256(SOUND).hexdigest()
+BOUNDS = Bounds(delay=0.0, attempts=1, max_bytes=64 << 20, host_patience=600.0)
+
+
+class Doors:
+    """An application and a gallery's folder; nothing of either is there yet."""
+
+    def __init__(self, app: Flask, settings: Settings, directory: Path) -> None:
+        self.app, self.settings, self.directory = app, settings, directory
+
+    def refusals(self, door: str, files: Mapping[str, bytes]) -> dict[str, str]:
+        """Bring files in by one door; return the code of each one's refusal, empty where it was let in."""
+        return dict.fromkeys(files, "") | dict(getattr(self, f"_{door}")(files))
+
+    def kept(self) -> int:
+        """How many rows, stored or brought pictures and thumbnails there are, beside `SOUND`'s."""
+        with self.app.app_context():
+            counts = [db.session.scalar(sa.select(sa.func.count()).select_from(t)) for t in (Search, Upload)]
+        folders = (self.settings.uploads_dir, self.directory / "brought", self.settings.thumbnails_dir)
+        names = {path.name for folder in folders for path in folder.rglob("*.*") if path.suffix}
+        return sum(count or 0 for count in counts) + len(names - {f"{SOUND_SHA256}.webp"})
+
+    def _page(self, files: Mapping[str, bytes]) -> Iterator[tuple[str, str]]:
+        for name, data in files.items():
+            answer = Browser(self.app).search(content=data, filename=f"{name}.png")
+            yield name, code_of(answer.status_code, answer.json)
+
+    def _api(self, files: Mapping[str, bytes]) -> Iterator[tuple[str, str]]:
+        browser = Browser(self.app)
+        browser.signup()
+        with self.app.app_context():
+            headers = {"Authorization": f"Bearer {tokens.create(account_id(self.app, 'maria'), 'program')}"}
+        for name, data in files.items():
+            client = self.app.test_client()
+            answer = client.post("/api/v1/searches", data=data, headers=headers, content_type="image/png")
+            yield name, code_of(answer.status_code, answer.json)
+
+    def _index(self, files: Mapping[str, bytes]) -> Iterator[tuple[str, str]]:
+        root = self.directory / "pictures"
+        root.mkdir(exist_ok=True)
+        (root / "sound.png").write_bytes(SOUND)  # a folder without any would be refused as a whole
+        for name, data in files.items():
+            (root / f"{name}.png").write_bytes(data)
+        encoder = tiny_encoder(self.directory / "weights")
+        report = build(
+            root, self.settings.index_dir, encoder, thumbnails_dir=self.settings.thumbnails_dir, workers=1
+        )
+        for path, reason in report.skipped:
+            yield path.removesuffix(".png"), reason.partition(":")[0]
+
+    def _download(self, files: Mapping[str, bytes]) -> Iterator[tuple[str, str]]:
+        with serving() as site:
+            addresses = {site.put(f"/{uuid.uuid4().hex}.png", data): name for name, data in files.items()}
+            listed = self.directory / "list.csv"
+            listed.write_text("url\n" + "\n".join(addresses))
+            report = download(str(listed), self.directory / "brought", bounds=BOUNDS)
+        for failure in report.failed:
+            yield addresses[failure.source], failure.reason.partition(":")[0]
+
+
+def code_of(status: int, answer: Any) -> str:
+    """The code of an error of the page's or of the API's; empty where a search was made."""
+    if status == 201:
+        return ""
+    assert 400 <= status < 500, answer
+    return str(answer["error"]["code"])
+
+
+class Visitor:
+    """Somebody at a real site, who puts pictures in and waits for what becomes of them."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.session = requests.Session()
+
+    def get(self, path: str) -> requests.Response:
+        """Look at a page."""
+        return self.session.get(self.site.url + path, timeout=20)
+
+    def send(self, content: bytes, name: str = "p.jpg") -> requests.Response:
+        """Put a picture in."""
+        found = TOKEN.search(self.get("/login").text)
+        assert found is not None
+        return self.session.post(
+            f"{self.site.url}/searches",
+            data={"csrf_token": found[1], "submission": uuid.uuid4().hex},
+            files={"image": (name, io.BytesIO(content), "image/jpeg")},
+            headers=JSON,
+            timeout=20,
+        )
+
+    def searched(self, content: bytes, name: str = "p.jpg") -> dict[str, Any]:
+        """Put a picture in and wait until its search has ended; return what the page is told of it."""
+        answer = self.send(content, name)
+        assert answer.status_code == 201, answer.text
+        url = answer.json()["status_url"]
+        ended: dict[str, Any] = eventually(
+            lambda: status if (status := self.get(url).json())["status"] in ("done", "failed") else None
+        )
+        return ended
+
+    def preview(self, search: dict[str, Any]) -> Image.Image:
+        """The picture of a search that is done, as the site shows it."""
+        assert search["status"] == "done", search
+        return open_rgb(self.get(search["picture_url"]).content)
