@@ -37,6 +37,9 @@ HEADERS = {
 MULTIPART_OVERHEAD = 64 * 1024  # what a form adds to the picture in it
 TWO_YEARS = 63_072_000
 SMALL_BODY = 64 * 1024
+# Werkzeug's parser reads 64 KB at once and counts in what was left of the last read: at a limit of 64 KB, a
+# picture with a line break at the end of a read would be refused, which is nearly every large one.
+FORM_MEMORY = 128 * 1024
 TAKES_PICTURES = frozenset({"searches.create", "api.create"})
 TAKES_JSON = "accounts.check_password"
 WITHOUT_COOKIES = "api"  # its requests are known by their bearer token alone, so there is nothing to forge
@@ -55,7 +58,7 @@ def config(settings: Settings) -> dict[str, Any]:
         "REMEMBER_COOKIE_SAMESITE": "Lax",
         "REMEMBER_COOKIE_SECURE": settings.production,
         "MAX_CONTENT_LENGTH": settings.max_upload_mb * 2**20 + MULTIPART_OVERHEAD,
-        "MAX_FORM_MEMORY_SIZE": SMALL_BODY,
+        "MAX_FORM_MEMORY_SIZE": FORM_MEMORY,
         "MAX_FORM_PARTS": 32,
         "TRUSTED_HOSTS": list(settings.trusted_hosts) or None,
         "WTF_CSRF_CHECK_DEFAULT": False,  # `_protect` decides

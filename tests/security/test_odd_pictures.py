@@ -97,3 +97,9 @@ def test_row_35_a_truncated_picture_ends_as_broken_and_the_next_is_searched_with
 def test_row_35_an_empty_file_is_called_empty(doors: Doors) -> None:
     for door in DOORS:
         assert doors.refusals(door, {"nothing": b""})["nothing"] == "empty"
+
+
+@pytest.mark.parametrize("filler", [b"\r", b"\n", b"\r\n", b"-", b"\r\n--"])
+def test_a_large_picture_comes_through_a_form_whatever_its_bytes_are(doors: Doors, filler: bytes) -> None:
+    picture = pictures.encoded(SCENE, "PNG") + filler * (1_000_000 // len(filler))
+    assert doors.refusals("page", {"large": picture}) == {"large": ""}

@@ -1,0 +1,188 @@
+"""An application on a disk that is full: ``unshare -rm python -m tests.support.full_disk FOLDER``.
+
+In a mount namespace of its own, small disks of memory stand for the real one. What came of each try is
+printed as JSON, for the test to judge.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import logging
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import requests
+import sqlalchemy as sa
+from PIL import Image
+from werkzeug.test import TestResponse
+
+from app import create_app
+from app.accounts import tokens
+from app.database import Search, Upload
+from app.extensions import db
+from config import load_settings
+from tests.support.databases import KEY, migrate
+from tests.support.galleries import tiny_index
+from tests.support.servers import answers, free_port, process
+from tests.support.web import JSON, Browser, account_id, photo
+from worker.jobs import run_search
+from worker.runtime import Runtime, use
+
+DISK = 4 << 20
+
+
+class Starved:
+    """An application whose uploads, temporary files or everything lie on a small disk."""
+
+    def __init__(self, directory: Path, *, small: Path) -> None:
+        self.small = small
+        small.mkdir(parents=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK}", "none", small], check=True)
+        self.settings = load_settings({"DATA_DIR": str(directory), "SECRET_KEY": KEY, "MODEL": "tiny"})
+        migrate(self.settings)
+        self.app = create_app(self.settings)
+        self.browser = Browser(self.app)
+        self.browser.signup()
+        with self.app.app_context():
+            self.token = tokens.create(account_id(self.app, "maria"), "program")
+
+    @contextlib.contextmanager
+    def full(self) -> Iterator[None]:
+        """Leave not a byte free until the block ends."""
+        filler = self.small / "filler"
+        with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+            while True:
+                file.write(bytes(4096))
+        yield
+        filler.unlink()
+
+    def state(self) -> list[Any]:
+        """How many searches and uploads there are, and the names of the stored files."""
+        with self.app.app_context():
+            counts = [db.session.scalar(sa.select(sa.func.count()).select_from(t)) for t in (Search, Upload)]
+        return [*counts, sorted(path.name for path in self.settings.uploads_dir.glob("*"))]
+
+    def search_id(self) -> uuid.UUID:
+        with self.app.app_context():
+            return db.session.scalars(sa.select(Search.id)).one()
+
+    def tries(self, content: bytes) -> dict[str, Any]:
+        """Put a picture in by the form and by the API, while the disk is full and afterwards."""
+        before = self.state()
+        with self.full():
+            full = [said(self.form(content)), said(self.program(content))]
+            page = self.browser.get("/about").status_code
+        return {
+            "full": full,
+            "page": page,
+            "unchanged": self.state() == before,
+            "later": [self.form(content).status_code, self.program(content).status_code],
+        }
+
+    def form(self, content: bytes) -> TestResponse:
+        """Send the page's form, ready made: the test's own client would need the disk to make it."""
+        fields = (b'csrf_token"', self.browser.token().encode()), (b'image"; filename="p.png"', content)
+        parts = [b'--boundary\r\nContent-Disposition: form-data; name="%b\r\n\r\n%b\r\n' % field for field in fields]
+        kind = "multipart/form-data; boundary=boundary"
+        data = b"".join(parts) + b"--boundary--\r\n"
+        return self.browser.client.post("/searches", data=data, content_type=kind, headers=JSON)
+
+    def program(self, content: bytes) -> TestResponse:
+        """Send the picture by the API."""
+        headers = {"Authorization": f"Bearer {self.token}"}
+        return self.app.test_client().post("/api/v1/searches", data=content, headers=headers)
+
+
+def said(answer: TestResponse) -> list[Any]:
+    """Status, code, and whether to try again is said."""
+    return [answer.status_code, answer.json["error"]["code"], "Retry-After" in answer.headers]
+
+
+def uploads(directory: Path) -> dict[str, Any]:
+    """Only the folder of pictures is full."""
+    return Starved(directory, small=directory / "uploads").tries(large())
+
+
+def everything(directory: Path) -> dict[str, Any]:
+    """The database lies on the full disk too."""
+    return Starved(directory, small=directory).tries(photo())
+
+
+def temporary(directory: Path) -> dict[str, Any]:
+    """There is no room for the temporary file that a large body becomes."""
+    starved = Starved(directory, small=directory.parent / "tmp")
+    tempfile.tempdir = str(starved.small)
+    try:
+        return starved.tries(large())
+    finally:
+        tempfile.tempdir = None
+
+
+def preview(directory: Path) -> dict[str, Any]:
+    """The worker has found what is similar, and cannot save the preview."""
+    starved = Starved(directory, small=directory / "uploads")
+    tiny_index(starved.settings)
+    runtime = Runtime(starved.app)
+    runtime.refresh()
+    use(runtime)
+    starved.browser.searched()
+    files = starved.state()[2]
+    search_id = starved.search_id()
+    with starved.full():
+        run_search(str(search_id))
+        status = starved.browser.get(f"/searches/{search_id}/status").json
+        kept = set(starved.state()[2]) == {*files, "filler"}
+    again = starved.browser.post(f"/searches/{search_id}/again").headers["Location"]
+    run_search(again.rpartition("/")[2])
+    later = starved.browser.get(f"{again}/status").json
+    return {
+        "full": [status["status"], status["error"]["code"], kept],
+        "later": [later["status"], len(later["results"]) > 0],
+    }
+
+
+def server(directory: Path) -> dict[str, Any]:
+    """There is no room for what the real server puts aside of a large body while it comes in."""
+    starved = Starved(directory, small=directory.parent / "tmp")
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    environ = {"DATA_DIR": str(directory), "SECRET_KEY": KEY, "MODEL": "tiny", "PORT": str(port)}
+    headers = {"Authorization": f"Bearer {starved.token}"}
+
+    def send() -> int | None:
+        with contextlib.suppress(requests.ConnectionError):
+            url = f"{address}/api/v1/searches"
+            return requests.post(url, data=large(), headers=headers, timeout=20).status_code
+        return None
+
+    environ |= {"TMPDIR": str(starved.small), "REDIS_URL": starved.settings.redis_url}
+    log = directory.parent / "web.log"
+    with process("wsgi.py", environ=environ, log=log, ready=lambda: answers(address)):
+        first, before = send(), starved.state()  # Python chooses its folder for temporary files once
+        with starved.full():
+            refused = send() in (None, 503)
+            page = requests.get(f"{address}/about", timeout=20).status_code
+            unchanged = starved.state() == before
+        return {"first": first, "refused": refused, "page": page, "unchanged": unchanged, "later": send()}
+
+
+def large() -> bytes:
+    """A picture that does not stay in memory while it is received."""
+    file = io.BytesIO()
+    Image.effect_noise((1000, 900), 80).save(file, "PNG")
+    assert 1 << 19 < len(file.getvalue()) < DISK // 4
+    return file.getvalue()
+
+
+if __name__ == "__main__":
+    logging.disable()
+    for number, disaster in enumerate((uploads, everything, temporary, preview, server)):
+        folder = Path(sys.argv[1]) / str(number) / "data"
+        sys.stdout.write(json.dumps({disaster.__name__: disaster(folder)}) + "\n")
