@@ -108,18 +108,18 @@ def softmax_numerator(scores: Array) -> Array:
 
     Parameters
     ----------
-    scores : ndarray of float32, shape (Q, N)
+    scores : ndarray of float32, shape (..., N)
         Overwritten with the exponentials.
 
     Returns
     -------
-    ndarray of float32, shape (Q, 1)
+    ndarray of float32, shape (..., 1)
         The denominators.
     """
     if scores.max() > _SAFE_SCORE or scores.min() < -_SAFE_SCORE:
-        np.subtract(scores, scores.max(axis=1, keepdims=True), out=scores)
+        np.subtract(scores, scores.max(axis=-1, keepdims=True), out=scores)
     np.exp(scores, out=scores)
-    denominator: Array = np.einsum("qn->q", scores)[:, None]
+    denominator: Array = np.einsum("...n->...", scores)[..., None]
     return denominator
 
 

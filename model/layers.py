@@ -105,12 +105,14 @@ class Attention:
         product(x, self.key[columns], out=k)
         product(x, self.value[columns], out=v)
         np.add(q, self.query.bias[columns], out=q)
-        N, d = x.shape[1], x.shape[2] // self.units
-        scores = buffers.take("scores", min(N, max(1, SCORES // N)), N)
-        for image in range(len(x)):
-            for start in range(0, attended.shape[2], d):
-                head = np.s_[image, :, start : start + d]
-                attend(q[head], k[head], v[head], scores, out=attended[head])
+        (B, N, width), d = attended.shape, x.shape[2] // self.units
+        heads = width // d
+        q, k, v, out = (part.reshape(B, N, heads, d).swapaxes(1, 2) for part in (q, k, v, attended))
+        step = max(1, BLOCK // N**2)
+        for image in range(B):
+            for start in range(0, heads, step):
+                some = np.s_[image, start : start + step]
+                attend(q[some], k[some], v[some], buffers, out=out[some])
 
     def _attend_from_first(
         self, x: Array, units: slice, columns: slice, buffers: Buffers, attended: Array
@@ -133,28 +135,29 @@ class Attention:
             np.matmul(value, mixed[:, :, None], out=attended[image].reshape(heads, d, 1))
 
 
-def attend(q: Array, k: Array, v: Array, scores: Array, out: Array) -> None:
-    """Attention of one head, ``softmax(q k^T) v``, some queries at a time.
+def attend(q: Array, k: Array, v: Array, buffers: Buffers, out: Array) -> None:
+    """Attention of some heads, ``softmax(q k^T) v``.
 
     Parameters
     ----------
-    q : ndarray of float32, shape (Q, d)
-    k, v : ndarray of float32, shape (N, d)
-    scores : ndarray of float32, shape (R, N)
-        Overwritten; R queries are taken at a time.
-    out : ndarray of float32, shape (Q, d)
+    q : ndarray of float32, shape (H, Q, d)
+    k, v : ndarray of float32, shape (H, N, d)
+    buffers : Buffers
+    out : ndarray of float32, shape (H, Q, d)
         Receives the result.
 
     References
     ----------
     .. [1] Vaswani et al., "Attention Is All You Need", arXiv:1706.03762.
     """
-    for start in range(0, len(q), len(scores)):
-        rows = slice(start, start + len(scores))
-        part = scores[: len(q) - start]
-        np.matmul(q[rows], k.T, out=part)
-        denominator = softmax_numerator(part)
-        np.matmul(part, v, out=out[rows])
+    (H, Q, _), N = q.shape, k.shape[1]
+    step = max(1, SCORES // (H * N))
+    for start in range(0, Q, step):
+        rows = np.s_[:, start : min(start + step, Q)]
+        scores = buffers.take("scores", H, min(step, Q - start), N)
+        np.matmul(q[rows], k.swapaxes(1, 2), out=scores)
+        denominator = softmax_numerator(scores)
+        np.matmul(scores, v, out=out[rows])
         np.divide(out[rows], denominator, out=out[rows])
 
 

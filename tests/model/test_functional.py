@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.special import expit, ndtr
 
+from model import layers
 from model.buffers import Buffers
 from model.functional import gelu, normalise, softmax_numerator, swiglu
-from model.layers import attend
 from tests.support import reference
 
 RNG = np.random.default_rng(0)
@@ -99,15 +99,18 @@ def test_softmax_bears_rows_that_are_far_apart():
 @pytest.mark.parametrize(
     ("queries", "tokens", "at_a_time"), [(1, 7, 1), (7, 7, 7), (70, 30, 16), (64, 9, 16)]
 )
-def test_attention_in_blocks_is_attention(queries, tokens, at_a_time):
-    q = RNG.standard_normal((queries, 16), dtype=np.float32)
-    k, v = RNG.standard_normal((2, tokens, 16), dtype=np.float32)
+def test_attention_in_blocks_is_attention(queries, tokens, at_a_time, monkeypatch):
+    monkeypatch.setattr(layers, "SCORES", at_a_time * 3 * tokens)
+    q = RNG.standard_normal((3, queries, 16), dtype=np.float32)
+    k, v = RNG.standard_normal((2, 3, tokens, 16), dtype=np.float32)
     out = np.empty_like(q)
 
-    attend(q, k, v, np.empty((at_a_time, tokens), np.float32), out)
+    layers.attend(q, k, v, Buffers(), out)
 
     wide = [part.astype(np.float64) for part in (q, k, v)]
-    np.testing.assert_allclose(out, reference.softmax(wide[0] @ wide[1].T) @ wide[2], rtol=0, atol=2e-6)
+    np.testing.assert_allclose(
+        out, reference.softmax(wide[0] @ wide[1].swapaxes(1, 2)) @ wide[2], rtol=0, atol=2e-6
+    )
 
 
 def test_buffers_are_kept_and_grow():
