@@ -108,9 +108,8 @@ def test_attention_in_blocks_is_attention(queries, tokens, at_a_time, monkeypatc
     layers.attend(q, k, v, Buffers(), out)
 
     wide = [part.astype(np.float64) for part in (q, k, v)]
-    np.testing.assert_allclose(
-        out, reference.softmax(wide[0] @ wide[1].swapaxes(1, 2)) @ wide[2], rtol=0, atol=2e-6
-    )
+    expected = reference.softmax(wide[0] @ wide[1].swapaxes(1, 2)) @ wide[2]
+    np.testing.assert_allclose(out, expected, rtol=0, atol=2e-6)
 
 
 def test_buffers_are_kept_and_grow():
