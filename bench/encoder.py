@@ -120,6 +120,5 @@ def _alone(report: Report, weights: Path) -> None:
     ready, loaded, peak = np.median(np.array(readings), axis=0)
     report.add(SECTION, Row("ViT-B/14: ready from .safetensors", f"{ready:.2f} s", target="<= 1.5 s"))
     report.add(SECTION, Row("ViT-B/14: resident when loaded", f"{loaded:.0f} MiB"))
-    report.add(
-        SECTION, Row("ViT-B/14: peak beside that, one picture", f"{peak - loaded:.0f} MiB", target="<= 150")
-    )
+    beside = f"{peak - weights.stat().st_size / 2**20:.0f} MiB"
+    report.add(SECTION, Row("ViT-B/14: peak beside the weights, one picture", beside, target="<= 150"))
