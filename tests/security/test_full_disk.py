@@ -12,6 +12,7 @@ import pytest
 
 from config import ROOT
 
+pytestmark = pytest.mark.timeout(300)  # five disasters in one process
 REFUSED = [503, "unavailable", True]
 
 
@@ -21,7 +22,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         pytest.skip("this user may not mount: sysctl -w kernel.unprivileged_userns_clone=1")
     directory: Path = tmp_path_factory.mktemp("disks")
     command = ["unshare", "-rm", sys.executable, "-m", "tests.support.full_disk", directory]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 0, done.stderr
     return {name: found for line in done.stdout.splitlines() for name, found in json.loads(line).items()}
 
