@@ -5,7 +5,8 @@ from pathlib import Path
 from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import Visit
-from tests.support.visitor import PASSWORD, Visitor
+from tests.support.visitor import Visitor
+from tests.support.web import PASSWORD
 
 RULES = ("length", "digits", "similar", "common")
 

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, FilePayload, Locator, Page, expect
 
+from tests.support.web import PASSWORD
+
 INSTALL = "Chromium is missing: apt-get install chromium"
 ARGUMENTS = [
     "--no-sandbox",  # Chromium refuses to run as root otherwise, as it does in containers
@@ -23,7 +25,6 @@ ARGUMENTS = [
 ]
 PATIENCE = 20_000  # milliseconds
 expect.set_options(timeout=PATIENCE)
-PASSWORD = "rhubarb-and-ginger"
 
 
 class Hit(NamedTuple):
