@@ -89,12 +89,9 @@ class Starved:
     def form(self, content: bytes) -> TestResponse:
         """Send the page's form, ready made: the test's own client would need the disk to make it."""
         fields = (b'csrf_token"', self.browser.token().encode()), (b'image"; filename="p.png"', content)
-        parts = [
-            b'--boundary\r\nContent-Disposition: form-data; name="%b\r\n\r\n%b\r\n' % field
-            for field in fields
-        ]
-        kind = "multipart/form-data; boundary=boundary"
-        data = b"".join(parts) + b"--boundary--\r\n"
+        parts = [b'--x\r\nContent-Disposition: form-data; name="%b\r\n\r\n%b\r\n' % field for field in fields]
+        kind = "multipart/form-data; boundary=x"
+        data = b"".join(parts) + b"--x--\r\n"
         return self.browser.client.post("/searches", data=data, content_type=kind, headers=JSON)
 
     def program(self, content: bytes) -> TestResponse:
