@@ -108,6 +108,21 @@ def client(app: Flask) -> Browser:
     return Browser(app)
 
 
+@pytest.fixture
+def context(app: Flask) -> Iterator[Flask]:
+    """For what is called within the application and not through its pages."""
+    with app.app_context():
+        yield app
+
+
+@pytest.fixture
+def maria(client: Browser) -> Browser:
+    """A browser that is signed in to a new account."""
+    client.signup()
+    assert client.logged_in()
+    return client
+
+
 def _writes_in_transactions(connection: sa.Connection, _cursor: Any, statement: str, *_rest: Any) -> None:
     writes = statement.lstrip().upper().startswith(("INSERT", "UPDATE", "DELETE"))
     assert not writes or connection.get_execution_options().get(WRITING), (

@@ -15,11 +15,10 @@ from alembic.migration import MigrationContext
 from flask import Flask
 from flask_migrate import downgrade, upgrade
 
-from app import create_app
-from app.database import Base, Owner, Throttle, User
+from app.database import Base, Owner, User
 from app.extensions import db
 from app.transactions import transaction
-from config import Settings, load_settings
+from config import load_settings
 from tests.support.databases import KEY, migrate
 from tests.support.web import BOTH
 
@@ -109,35 +108,6 @@ def test_an_error_names_no_values(context: Flask) -> None:
     with pytest.raises(sa.exc.IntegrityError) as caught, transaction() as session:
         session.add_all([person("cleartext"), person("cleartext")])
     assert "cleartext" not in str(caught.value)
-
-
-def _write_often(environ: dict[str, str], number: int, writes: int) -> None:
-    """Read and then write, as requests do: the order that loses the race where nothing is locked first."""
-    application = create_app(load_settings(environ))
-    with application.app_context():
-        for turn in range(writes):
-            assert db.session.scalar(sa.select(sa.func.count()).select_from(Throttle)) is not None
-            with transaction() as session:
-                session.scalar(sa.select(sa.func.count()).select_from(Throttle))
-                session.add(Throttle(bucket=f"{number}-{turn}", empty_at=0.0))
-        db.engine.dispose()
-
-
-def test_four_processes_write_800_times_and_none_is_locked_out(app: Flask, settings: Settings) -> None:
-    environ = {
-        "DATA_DIR": str(settings.data_dir),
-        "DATABASE_URL": settings.database_url,
-        "SECRET_KEY": settings.secret_key,
-    }
-    spawn = multiprocessing.get_context("spawn")
-    processes = [spawn.Process(target=_write_often, args=(environ, number, 200)) for number in range(4)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(90)
-    assert [process.exitcode for process in processes] == [0] * 4
-    with app.app_context():
-        assert db.session.scalar(sa.select(sa.func.count()).select_from(Throttle)) == 800
 
 
 def test_a_reader_is_not_kept_waiting_by_a_writer(context: Flask) -> None:

@@ -111,26 +111,6 @@ def test_a_file_that_became_something_else_keeps_its_media_type(
     assert (answer.mimetype, answer.headers["X-Content-Type-Options"]) == ("image/jpeg", "nosniff")
 
 
-@pytest.mark.parametrize("loss", ["deleted", "a directory", "out of the gallery"])
-def test_a_lost_file_is_shown_as_missing(
-    client: Browser, settings: Settings, pictures: Path, items: dict[str, Item], loss: str
-) -> None:
-    item = items["000.jpg"]
-    path = pictures / item.path
-    path.unlink()
-    if loss == "a directory":
-        path.mkdir()
-    if loss == "out of the gallery":
-        secret = settings.data_dir / "secret.txt"
-        secret.write_text("secret")
-        path.symlink_to(secret)
-    assert client.get(f"/gallery/{item.id}/image").status_code == 404
-    page = client.get(f"/gallery/{item.id}")
-    assert page.status_code == 200
-    assert "has gone" in page.text
-    assert client.get(f"/gallery/{item.id}/thumb").status_code == 200
-
-
 @pytest.mark.parametrize("item", ["../../etc", "..%2f..%2fvitrine.db", "%00", "x" * 3000, "ffffffffffffffff"])
 def test_only_items_of_the_index_are_served(client: Browser, pictures: Path, item: str) -> None:
     for page in ("", "/thumb", "/image"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import io
-import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -161,62 +160,9 @@ def test_a_files_name_is_escaped(client: Browser) -> None:
     assert "<img src=x" not in client.get(f"/searches/{search_id}").text
 
 
-@BOTH
-def test_one_form_sent_fifty_times_is_one_search(app: Flask, client: Browser, settings: Settings) -> None:
-    client.get("/")
-    token, submission = client.token(), uuid.uuid4().hex
-    session = client.client.get_cookie("vitrine_session")
-    assert session is not None
-    ids = []
-
-    def send() -> None:
-        browser = Browser(app)
-        browser.client.set_cookie("vitrine_session", session.value)
-        for _ in range(10):
-            data = {"csrf_token": token, "submission": submission, "image": (io.BytesIO(photo()), "p.jpg")}
-            ids.append(browser.send("/searches", data, headers=JSON).json["id"])
-
-    threads = [threading.Thread(target=send) for _ in range(5)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(ids) == 50
-    assert len(set(ids)) == rows(app) == rows(app, Upload) == len(stored(settings)) == 1
-
-
 def test_the_same_submission_of_somebody_else_is_another_search(app: Flask, client: Browser) -> None:
     first = client.searched(submission="0123456789abcdef")
     assert Browser(app).searched(submission="0123456789abcdef") != first
-
-
-@BOTH
-def test_one_owner_cannot_fill_the_queue(app: Flask, client: Browser, settings: Settings) -> None:
-    answers = [client.search() for _ in range(5)]
-    assert [answer.status_code for answer in answers] == [201] * 3 + [429] * 2
-    assert answers[-1].json["error"]["code"] == "too_many_pending"
-    assert int(answers[-1].headers["Retry-After"]) > 0
-    assert (rows(app), len(stored(settings))) == (3, 3)
-    assert Browser(app).search().status_code == 201
-
-
-@BOTH
-def test_the_queue_has_an_end_whoever_sends(app: Flask, settings: Settings) -> None:
-    """Many at once: counting and adding must not be overtaken."""
-    answers = []
-
-    def send() -> None:
-        answers.append(Browser(app).search())
-
-    threads = [threading.Thread(target=send) for _ in range(14)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    refused = [answer for answer in answers if answer.status_code != 201]
-    assert {answer.status_code for answer in refused} == {503}
-    assert all(int(answer.headers["Retry-After"]) > 0 for answer in refused)
-    assert (rows(app), len(stored(settings))) == (8, 8)
 
 
 def test_a_search_that_has_ended_makes_room(app: Flask, client: Browser) -> None:

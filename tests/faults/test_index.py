@@ -1,4 +1,4 @@
-"""Kills, outages and starvation of indexers, with real processes (rows 20 to 23 of what can go wrong)."""
+"""Kills, outages and starvation of indexers, with real processes (rows 20, 21 and 23)."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def start(command: list[Any], **options: Any) -> subprocess.Popen[str]:
     return subprocess.Popen(command, cwd=PROJECT, text=True, **(pipes | options))
 
 
-def test_a_killed_indexer_leaves_the_old_generation_and_the_next_run_goes_on(place: Place) -> None:
+def test_row_23_a_killed_indexer_leaves_the_old_generation_and_the_next_run_goes_on(place: Place) -> None:
     encoder = tiny_encoder(place.directory)
     first = build(place.root, place.index, encoder, thumbnails_dir=place.directory / "thumbnails")
     make_gallery(place.root / "more", 48, seed=1000)
@@ -82,7 +82,7 @@ def test_a_killed_indexer_leaves_the_old_generation_and_the_next_run_goes_on(pla
         np.testing.assert_allclose(resumed.features, uncut.features, atol=1e-6)
 
 
-def test_of_two_indexers_the_second_says_so_and_fails(place: Place) -> None:
+def test_row_21_of_two_indexers_the_second_says_so_and_fails(place: Place) -> None:
     with place.indexer() as first:
         assert first.stdout is not None
         first.stdout.readline()
@@ -96,7 +96,7 @@ def test_of_two_indexers_the_second_says_so_and_fails(place: Place) -> None:
         assert len(store) == 48
 
 
-def test_a_search_keeps_its_generation_over_a_hundred_swaps(place: Place) -> None:
+def test_row_20_a_search_keeps_its_generation_over_a_hundred_swaps(place: Place) -> None:
     encoder = tiny_encoder(place.directory)
     options = {"thumbnails_dir": place.directory / "thumbnails", "workers": 1}
     build(place.root, place.index, encoder, **options)
@@ -114,7 +114,7 @@ def test_a_search_keeps_its_generation_over_a_hundred_swaps(place: Place) -> Non
     assert len(list((place.index / "generations").iterdir())) <= 4
 
 
-def test_a_file_that_grows_past_the_limit_is_a_clean_error(place: Place) -> None:
+def test_row_23_a_file_that_grows_past_the_limit_is_a_clean_error(place: Place) -> None:
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
 
@@ -146,7 +146,7 @@ index "$1" "$2" few | tail -n 1
 """
 
 
-def test_a_full_disk_is_a_clean_error_and_the_old_generation_serves(place: Place) -> None:
+def test_row_23_a_full_disk_is_a_clean_error_and_the_old_generation_serves(place: Place) -> None:
     if subprocess.run(["unshare", "-rm", "true"], check=False, capture_output=True).returncode:
         pytest.skip("this user may not mount: sysctl -w kernel.unprivileged_userns_clone=1")
     (place.directory / "small").mkdir()

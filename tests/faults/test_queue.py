@@ -1,4 +1,4 @@
-"""Queue and worker: each test is named for its row in docs/reliability.md. Real processes, a real Redis."""
+"""Queue and worker (rows 1 to 14 and 17 to 19 of docs/reliability.md). Real processes, a real Redis."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_row_01_a_killed_job_is_retried_and_then_fails_honestly(
     assert (row.status, row.error_code, row.attempt) == ("failed", "worker_lost", 3)
 
 
-def test_rows_02_and_03_a_search_whose_worker_dies_runs_again_within_15_seconds_and_once(
+def test_row_02_row_03_a_search_whose_worker_dies_runs_again_within_15_seconds_and_once(
     installation: Installation, gate: Gate
 ) -> None:
     searches = [installation.submit(picture(number)) for number in (7, 8)]

@@ -11,8 +11,8 @@ import pytest
 
 from gallery.catalog import Catalog, item_id
 from gallery.errors import IndexMissingError, ItemMissingError, StoreError
-from tests.gallery.conftest import Index
 from tests.support.galleries import write_picture
+from tests.support.index import Index
 
 DESCRIPTORS = Path("/proc/self/fd")
 

@@ -13,7 +13,7 @@ import pytest
 from gallery.catalog import thumbnail_file
 from gallery.errors import StoreError
 from gallery.exchange import Imported, export_npz, import_npz
-from tests.gallery.conftest import Index
+from tests.support.index import Index
 
 D = 64
 

@@ -2,63 +2,22 @@
 
 from __future__ import annotations
 
-import io
-import random
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from gallery import Store, generations
-from gallery.errors import IndexCorruptError, StoreError
+from gallery.errors import IndexCorruptError
 from gallery.manifest import FEATURES, ITEMS, MANIFEST
-from tests.gallery.conftest import Index
 from tests.support.galleries import write_picture
+from tests.support.index import Index
 
 FLIPS = 300
 
 
 def newest(index: Index) -> Path:
     return index.folder / "generations" / generations.names(index.folder)[0]
-
-
-def header_bytes(path: Path) -> int:
-    with path.open("rb") as file:
-        np.lib.format.read_magic(file)
-        np.lib.format.read_array_header_1_0(file)
-        return file.tell()
-
-
-def test_a_flipped_bit_anywhere_is_refused(index: Index) -> None:
-    index.build()
-    rng = random.Random(0)
-    for number in range(FLIPS):
-        path = newest(index) / (FEATURES, ITEMS, MANIFEST)[number % 3]
-        sound = path.read_bytes()
-        damaged = bytearray(sound)
-        damaged[rng.randrange(len(sound))] ^= 1 << rng.randrange(8)
-        path.write_bytes(damaged)
-        with pytest.raises(IndexCorruptError):
-            index.open()
-        path.write_bytes(sound)
-    with index.open() as store:
-        assert len(store) == 12
-
-
-@pytest.mark.parametrize("name", [FEATURES, ITEMS, MANIFEST])
-def test_a_file_cut_off_anywhere_is_refused(index: Index, name: str) -> None:
-    index.build()
-    path = newest(index) / name
-    sound = path.read_bytes()
-    header = range(header_bytes(path) + 2) if name == FEATURES else range(0, len(sound), 997)
-    for length in [*header, len(sound) - 1]:
-        path.write_bytes(sound[:length])
-        with pytest.raises(IndexCorruptError):
-            index.open()
-    path.unlink()
-    with pytest.raises(IndexCorruptError):
-        index.open()
 
 
 def test_a_quick_look_still_checks_items_size_and_header(index: Index) -> None:
@@ -71,41 +30,6 @@ def test_a_quick_look_still_checks_items_size_and_header(index: Index) -> None:
         path.write_bytes(damaged)
         with pytest.raises(IndexCorruptError):
             index.open(verify="quick")
-
-
-def test_a_pickled_array_is_refused_and_never_loaded(index: Index) -> None:
-    class Bomb:
-        def __reduce__(self) -> tuple[object, tuple[str]]:
-            return pytest.fail, ("the pickle was loaded",)
-
-    index.build()
-    path = newest(index) / FEATURES
-    file = io.BytesIO()
-    np.save(file, np.array([Bomb()] * 12, dtype=object), allow_pickle=True)
-    path.write_bytes(file.getvalue().ljust(path.stat().st_size, b"\0"))
-    with pytest.raises(IndexCorruptError):
-        index.open()
-    with pytest.raises(IndexCorruptError, match="no array of numbers"):
-        index.open(verify="quick")
-
-
-@pytest.mark.parametrize("name", [FEATURES, ITEMS, MANIFEST])
-def test_the_generation_before_serves_where_the_newest_is_damaged(
-    index: Index, name: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    first = index.build().generation
-    write_picture(index.root / "new.png", 1)
-    second = index.build().generation
-    (newest(index) / name).write_bytes(b"damaged")
-    with index.open() as store:
-        assert (store.generation, len(store)) == (first, 12)
-        assert store.catalog.replaces_damaged
-        assert not store.stale()
-        assert f"generation {second} is refused" in caplog.text
-        assert index.build().count == 13
-        assert store.stale()
-    with index.open() as store:
-        assert len(store) == 13
 
 
 @pytest.mark.parametrize(
@@ -176,23 +100,3 @@ def test_what_a_killed_writer_left_is_swept_away(index: Index) -> None:
     index.build()
     assert sorted(path.name for path in newest(index).iterdir()) == sorted([FEATURES, ITEMS, MANIFEST])
     assert not staging.exists()
-
-
-def test_vectors_that_are_not_of_length_one_are_never_written(index: Index) -> None:
-    from gallery.writer import write_generation
-
-    index.build()
-    with index.open() as store:
-        items = store.catalog.page(0, 12)
-        for wrong in (
-            store.features * np.float32(1.01),
-            store.features * np.float32(np.nan),
-            store.features[:11],
-        ):
-            with pytest.raises(StoreError):
-                write_generation(
-                    index.folder, items, [wrong], model="x", fingerprint=store.fingerprint, root=index.root,
-                    attribution="", scanned=0,
-                )  # fmt: skip
-    with index.open() as store:
-        assert store.generation == generations.names(index.folder)[0]

@@ -16,8 +16,8 @@ from gallery.files import sha256_file
 from gallery.locks import exclusive
 from model import Encoder
 from model.pictures import open_rgb
-from tests.gallery.conftest import Index
 from tests.support.galleries import write_picture
+from tests.support.index import Index
 
 LONG_AGO = 1_000_000_000
 
@@ -140,21 +140,6 @@ def test_a_folder_without_pictures_never_replaces_an_index(index: Index) -> None
         index.build()
     with index.open() as store:
         assert (store.generation, len(store)) == (generation, 12)
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf, 0.0])
-def test_a_vector_without_a_direction_is_refused(index: Index, value: float) -> None:
-    def spoil(features: Any, spy: Spy) -> Any:
-        features[0] = value
-        return features
-
-    report = index.build(encoder=Spy(index.encoder, spoil), batch_size=6)
-    assert [file.reason for file in report.skipped] == [
-        "the encoder gave a vector with NaN or infinity, or of only zeros"
-    ] * 2
-    with index.open() as store:
-        np.testing.assert_allclose(np.linalg.norm(store.features, axis=1), 1, atol=1e-6)
-        assert len(store) == 10
 
 
 def test_a_run_that_was_cut_off_is_resumed(index: Index) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from gallery.errors import StoreError
 from gallery.scanning import scan
-from tests.gallery.conftest import without_privileges
+from tests.support.privileges import without_privileges
 
 
 def test_a_folder_is_walked_without_hidden_names_links_out_and_loops(tmp_path: Path) -> None:

@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 
 from gallery import Store
-from gallery.errors import FingerprintError, IndexMissingError, ItemMissingError, StoreError
-from model import Encoder
-from tests.gallery.conftest import Index
+from gallery.errors import IndexMissingError, ItemMissingError, StoreError
 from tests.support.galleries import picture
+from tests.support.index import Index
 
 
 @pytest.fixture
@@ -61,14 +60,6 @@ def test_the_vector_of_an_unknown_item_is_refused(store: Store) -> None:
     with pytest.raises(ItemMissingError) as caught:
         store.vector("0" * 16)
     assert caught.value.code == "item_gone"
-
-
-def test_an_index_of_another_model_is_refused_with_the_mending_command(
-    index: Index, other_encoder: Encoder
-) -> None:
-    index.build()
-    with pytest.raises(FingerprintError, match=f"flask gallery index {index.root}"):
-        index.open(expected=other_encoder.fingerprint)
 
 
 def test_a_missing_index_is_refused_with_the_command_that_makes_one(index: Index) -> None:

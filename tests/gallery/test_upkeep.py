@@ -13,36 +13,8 @@ from gallery.locks import exclusive
 from gallery.pruning import Pruned, prune
 from gallery.status import status
 from model import Encoder
-from tests.gallery.conftest import Index, without_privileges
-from tests.support.galleries import make_gallery, write_picture
-
-
-def test_files_gone_renamed_changed_and_leading_out_are_listed(index: Index, tmp_path: Path) -> None:
-    index.build()
-    files = sorted(index.root.rglob("*.*"))
-    files[0].unlink()
-    files[1].rename(files[1].with_name("renamed.png"))
-    write_picture(files[2], seed=50)
-    files[3].unlink()
-    files[3].symlink_to(tmp_path)
-    found = status(index.folder, index.encoder.fingerprint)
-    assert dict(found.changed) == {
-        "a/000.jpg": "missing",
-        "a/003.png": "missing",
-        "a/006.jpg": "changed",
-        "a/009.png": "a/009.png leads out of the gallery's folder.",
-    }
-    assert (found.matches, found.damaged, found.manifest.count) == (True, False, 12)
-
-
-def test_a_file_that_may_not_be_read_is_listed(index: Index, public_folder: Path) -> None:
-    index.root = make_gallery(public_folder / "pictures", 3)
-    index.folder = public_folder / "index"
-    index.build()
-    (index.root / "a" / "000.jpg").chmod(0)
-    with without_privileges():
-        found = status(index.folder, index.encoder.fingerprint)
-    assert found.changed == [("a/000.jpg", "cannot be read: Permission denied")]
+from tests.support.galleries import write_picture
+from tests.support.index import Index
 
 
 def test_another_model_or_setting_shows(index: Index, other_encoder: Encoder) -> None:

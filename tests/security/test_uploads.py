@@ -102,7 +102,7 @@ def test_row_33_only_the_eight_formats_are_let_in_whatever_a_file_is_called(door
         (pictures.encoded(SCENE, "PNG") + bytes(32 << 20), "too_large"),
     ],
 )
-def test_rows_30_to_37_a_refusal_says_what_is_wrong_in_both_languages(
+def test_row_30_to_row_37_a_refusal_says_what_is_wrong_in_both_languages(
     client: Browser, content: bytes, code: str
 ) -> None:
     english = client.search(content=content).json["error"]

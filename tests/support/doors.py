@@ -25,7 +25,7 @@ from tests.support.galleries import tiny_encoder
 from tests.support.http import serving
 from tests.support.site import Site
 from tests.support.waiting import eventually
-from tests.support.web import JSON, TOKEN, Browser, account_id, photo
+from tests.support.web import JSON, PASSWORD, TOKEN, Browser, account_id, photo
 
 DOORS = ("page", "api", "index", "download")
 SOUND = photo(kind="PNG")
@@ -108,25 +108,44 @@ class Visitor:
         """Look at a page."""
         return self.session.get(self.site.url + path, timeout=20)
 
+    def token(self, path: str = "/login") -> str:
+        """The token that the forms of a page carry."""
+        found = TOKEN.search(self.get(path).text)
+        assert found is not None
+        return found[1]
+
+    def post(self, path: str, data: dict[str, str], **options: Any) -> requests.Response:
+        """Send a form; what it leads to is not followed."""
+        return self.session.post(self.site.url + path, data, timeout=20, allow_redirects=False, **options)
+
+    def signup(self, name: str = "maria") -> requests.Response:
+        """Make an account and be signed in to it."""
+        return self.post("/signup", {"csrf_token": self.token(), "username": name, "password": PASSWORD})
+
+    def submit(
+        self, content: bytes, name: str = "p.jpg", *, token: str, submission: str | None = None
+    ) -> requests.Response:
+        """Put a picture in, with what a page seen earlier has given."""
+        form = {"csrf_token": token, "submission": submission or uuid.uuid4().hex}
+        files = {"image": (name, io.BytesIO(content), "image/jpeg")}
+        return self.post("/searches", form, files=files, headers=JSON)
+
     def send(self, content: bytes, name: str = "p.jpg") -> requests.Response:
         """Put a picture in."""
-        found = TOKEN.search(self.get("/login").text)
-        assert found is not None
-        return self.session.post(
-            f"{self.site.url}/searches",
-            data={"csrf_token": found[1], "submission": uuid.uuid4().hex},
-            files={"image": (name, io.BytesIO(content), "image/jpeg")},
-            headers=JSON,
-            timeout=20,
-        )
+        return self.submit(content, name, token=self.token())
+
+    def status(self, search: dict[str, Any]) -> dict[str, Any]:
+        """What the page is told of a search."""
+        told: dict[str, Any] = self.get(search["status_url"]).json()
+        return told
 
     def searched(self, content: bytes, name: str = "p.jpg") -> dict[str, Any]:
         """Put a picture in and wait until its search has ended; return what the page is told of it."""
         answer = self.send(content, name)
         assert answer.status_code == 201, answer.text
-        url = answer.json()["status_url"]
+        search = answer.json()
         ended: dict[str, Any] = eventually(
-            lambda: status if (status := self.get(url).json())["status"] in ("done", "failed") else None
+            lambda: told if (told := self.status(search))["status"] in ("done", "failed") else None
         )
         return ended
 

@@ -5,18 +5,22 @@ from __future__ import annotations
 import io
 import re
 import uuid
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Self
 
 import pytest
+import sqlalchemy as sa
 from flask import Flask
 from PIL import Image
 from werkzeug.test import TestResponse
 
 from app.accounts import service
+from app.extensions import db
 
 PASSWORD = "rhubarb-and-ginger"
 TOKEN = re.compile(r'name="csrf_token"[^>]*value="([^"]+)"')
 JSON = {"Accept": "application/json"}
+SESSION, REMEMBER = "vitrine_session", "vitrine_remember"
 
 BOTH = pytest.mark.parametrize("backend", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
 
@@ -26,6 +30,12 @@ def photo(colour: tuple[int, int, int] = (200, 60, 30), kind: str = "JPEG", **op
     file = io.BytesIO()
     Image.new("RGB", (64, 48), colour).save(file, kind, **options)
     return file.getvalue()
+
+
+def count(app: Flask, table: type | sa.Table) -> int:
+    """How many rows a table has."""
+    with app.app_context():
+        return db.session.scalar(sa.select(sa.func.count()).select_from(table)) or 0
 
 
 def account_id(app: Flask, name: str) -> int:
@@ -43,6 +53,19 @@ class Browser:
         self.app = app
         self.client = app.test_client()
         self.client.environ_base["REMOTE_ADDR"] = address
+
+    @classmethod
+    def holding(cls, app: Flask, cookies: Mapping[str, str]) -> Self:
+        """Another browser, that got hold of these cookies."""
+        thief = cls(app)
+        for name, value in cookies.items():
+            thief.client.set_cookie(name, value)
+        return thief
+
+    def cookies(self) -> dict[str, str]:
+        """The two cookies that may keep somebody signed in."""
+        found = (self.client.get_cookie(name) for name in (SESSION, REMEMBER))
+        return {cookie.key: cookie.value for cookie in found if cookie is not None}
 
     def get(self, path: str, **options: Any) -> TestResponse:
         """Look at a page."""

@@ -66,14 +66,3 @@ def test_an_index_of_another_model_and_a_gallery_that_is_gone(installation: Inst
     _, found = doctor(installation, PREPROCESS="resize_short_side")
     assert found["index"][0] == "BROKEN"
     assert "flask gallery index" in found["index"][1]
-
-
-@pytest.mark.parametrize(
-    ("version", "warned"), [((3, 51, 2), True), ((3, 51, 3), False), ((3, 53, 0), False)]
-)
-def test_row_29_an_old_sqlite_is_warned_of(
-    installation: Installation, monkeypatch: pytest.MonkeyPatch, version: tuple[int, int, int], warned: bool
-) -> None:
-    monkeypatch.setattr("sqlite3.sqlite_version_info", version)
-    told = installation.app.test_cli_runner().invoke(args=["doctor"]).output
-    assert ("WAL-reset bug" in told) is warned

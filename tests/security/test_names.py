@@ -1,17 +1,20 @@
-"""Which names there may be, and which of them are one."""
+"""Which names there may be, and which of them are one (row 47)."""
 
 from __future__ import annotations
 
 import pytest
+from flask import Flask
 
 from app.accounts import names
+from app.database import User
+from tests.support.web import BOTH, Browser, count
 
 
 @pytest.mark.parametrize(
     "name",
     ["anna", "Zoë", "张伟", "さくら子", "Ольга", "Ελένη", "o.k-2_x", "李明2", "ab", "x" * 32, "김철수"],
 )
-def test_names_of_one_script_are_allowed(name: str) -> None:
+def test_row_47_names_of_one_script_are_allowed(name: str) -> None:
     assert names.allowed(names.clean(name))
 
 
@@ -39,7 +42,7 @@ def test_names_of_one_script_are_allowed(name: str) -> None:
         "\ud800abc",
     ],
 )
-def test_names_that_deceive_or_break_something_are_refused(name: str) -> None:
+def test_row_47_names_that_deceive_or_break_something_are_refused(name: str) -> None:
     assert not names.allowed(names.clean(name))
 
 
@@ -57,9 +60,17 @@ def test_names_that_deceive_or_break_something_are_refused(name: str) -> None:
         ("ΝΙΚΟ", "νικο"),
     ],
 )
-def test_spellings_that_look_alike_are_one_name(one: str, other: str) -> None:
+def test_row_47_spellings_that_look_alike_are_one_name(one: str, other: str) -> None:
     assert names.key(one) == names.key(other)
 
 
-def test_different_names_stay_different() -> None:
+def test_row_47_different_names_stay_different() -> None:
     assert len({names.key(name) for name in ("anna", "anne", "张伟", "张玮", "ольга", "олег")}) == 6
+
+
+@BOTH
+@pytest.mark.parametrize("name", ["maria", "MARIA", "ｍａｒｉａ", "mаria"])
+def test_row_47_a_name_in_any_spelling_is_taken_once(app: Flask, maria: Browser, name: str) -> None:
+    answer = Browser(app).signup(name)
+    assert answer.status_code == 422
+    assert count(app, User) == 1

@@ -1,4 +1,4 @@
-"""Who may do what: every route, for everybody who may ask. A new route fails here until it has a line."""
+"""Who may do what: every route, for everybody who may ask; a new one fails until it has a line (row 40)."""
 
 from __future__ import annotations
 
@@ -119,22 +119,22 @@ def routes(app: Flask) -> set[str]:
     }
 
 
-def test_every_route_has_a_line(app: Flask) -> None:
+def test_row_40_every_route_has_a_line(app: Flask) -> None:
     assert routes(app) == set(ROUTES)
 
 
-def test_every_page_is_shown_to_whom_it_should_be(world: World) -> None:
+def test_row_40_every_page_is_shown_to_whom_it_should_be(world: World) -> None:
     pages = [route for route in ROUTES if route.startswith("GET")]
     found = {route: Line(*(world.ask(route, who) for who in Line._fields)) for route in pages}
     assert found == {route: ROUTES[route] for route in pages}
 
 
 @pytest.mark.parametrize("route", [route for route in ROUTES if not route.startswith("GET")])
-def test_a_form_does_for_each_what_it_should(world: World, route: str) -> None:
+def test_row_40_a_form_does_for_each_what_it_should(world: World, route: str) -> None:
     assert Line(*(world.ask(route, who) for who in Line._fields)) == ROUTES[route]
 
 
-def test_another_visitor_is_a_stranger_too(app: Flask, client: Browser) -> None:
+def test_row_40_another_visitor_is_a_stranger_too(app: Flask, client: Browser) -> None:
     search_id = client.searched()
     stranger = Browser(app)
     stranger.searched()
@@ -145,7 +145,7 @@ def test_another_visitor_is_a_stranger_too(app: Flask, client: Browser) -> None:
     assert client.get(f"/searches/{search_id}").status_code == 200
 
 
-def test_a_search_that_never_was_looks_like_somebody_elses(app: Flask, client: Browser) -> None:
+def test_row_40_a_search_that_never_was_looks_like_somebody_elses(app: Flask, client: Browser) -> None:
     foreign = Browser(app).searched()
     ids = str(foreign), str(uuid.uuid4())
     answers = [client.get(f"/searches/{search_id}") for search_id in ids]
@@ -154,12 +154,12 @@ def test_a_search_that_never_was_looks_like_somebody_elses(app: Flask, client: B
     assert pages[0].replace(ids[0], ids[1]) == pages[1]
 
 
-def test_a_cookie_does_not_open_the_api(maria: Browser) -> None:
+def test_row_40_a_cookie_does_not_open_the_api(maria: Browser) -> None:
     search_id = maria.searched()
     assert maria.get(f"/api/v1/searches/{search_id}").status_code == 401
 
 
-def test_a_token_does_not_open_the_pages(app: Flask, maria: Browser) -> None:
+def test_row_40_a_token_does_not_open_the_pages(app: Flask, maria: Browser) -> None:
     with app.app_context():
         token = tokens.create(account_id(app, "maria"), "shop")
     answer = Browser(app).get("/account", headers={"Authorization": f"Bearer {token}"})

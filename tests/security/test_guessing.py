@@ -1,0 +1,186 @@
+"""Guessing passwords and names: slow, with Redis or without, and told nothing (rows 45 and 46)."""
+
+from __future__ import annotations
+
+import statistics
+import threading
+import time
+
+import pytest
+from argon2 import PasswordHasher
+from flask import Flask
+
+from app.accounts import throttle
+from app.accounts.throttle import PASSWORD_TRIES, Limit, ThrottledError
+from tests.support.web import BOTH, TOKEN, Browser
+
+WRONG = "another-password"
+GUESSES = {"sqlite": 10_000, "postgresql": 1_000}
+MINUTES = 10
+PAIRS = 25
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """A clock that a test turns by itself."""
+    now = [1_000_000.0]
+    monkeypatch.setattr(throttle.time, "time", lambda: now[0])
+    return now
+
+
+def admitted(clock: list[float], tries: int, seconds: float) -> int:
+    """How many of `tries`, spread evenly over some seconds, are let through."""
+    passed = 0
+    for _ in range(tries):
+        try:
+            throttle.charge(["bucket"], PASSWORD_TRIES)
+            passed += 1
+        except ThrottledError:
+            pass
+        clock[0] += seconds / tries
+    return passed
+
+
+@BOTH
+@pytest.mark.usefixtures("context")
+def test_row_45_of_ten_thousand_guesses_at_most_ten_a_minute_are_admitted(
+    clock: list[float], backend: str
+) -> None:
+    assert all(admitted(clock, GUESSES[backend] // MINUTES, 60.0) <= 10 for _ in range(MINUTES))
+
+
+@pytest.mark.usefixtures("context")
+def test_row_45_who_waits_as_told_is_admitted(clock: list[float]) -> None:
+    admitted(clock, 20, 1.0)
+    with pytest.raises(ThrottledError) as refused:
+        throttle.charge(["bucket"], PASSWORD_TRIES)
+    clock[0] += refused.value.wait
+    throttle.charge(["bucket"], PASSWORD_TRIES)
+
+
+@pytest.mark.usefixtures("context")
+def test_row_45_a_refused_try_costs_nothing_in_the_other_bucket(clock: list[float]) -> None:
+    limit = Limit(burst=1, interval=60.0)
+    throttle.charge(["a"], limit)
+    with pytest.raises(ThrottledError):
+        throttle.charge(["a", "b"], limit)
+    throttle.charge(["b"], limit)
+
+
+@BOTH
+@pytest.mark.usefixtures("context")
+def test_row_45_tries_at_the_same_time_cannot_slip_through(app: Flask) -> None:
+    admitted = []
+
+    def guess() -> None:
+        with app.app_context():
+            try:
+                throttle.charge(["bucket"], PASSWORD_TRIES)
+                admitted.append(True)
+            except ThrottledError:
+                pass
+
+    threads = [threading.Thread(target=guess) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(admitted) == PASSWORD_TRIES.burst
+
+
+def test_row_45_an_account_is_guarded_against_guesses_from_many_addresses(app: Flask, maria: Browser) -> None:
+    answers = [Browser(app, f"192.0.2.{n}").login(password=WRONG).status_code for n in range(8)]
+    assert answers == [422] * 5 + [429] * 3
+
+
+def test_row_45_an_address_is_stopped_from_trying_many_accounts(app: Flask) -> None:
+    answers = [Browser(app).login(name=f"person{n}").status_code for n in range(8)]
+    assert answers == [422] * 5 + [429] * 3
+
+
+def test_row_45_another_address_and_account_are_not_affected(app: Flask, maria: Browser) -> None:
+    for _ in range(7):
+        Browser(app, "192.0.2.1").login(name="someone", password=WRONG)
+    assert Browser(app, "192.0.2.2").login().status_code == 303
+
+
+def test_row_45_one_network_of_ipv6_is_one_address(app: Flask) -> None:
+    addresses = [f"2001:db8::{n:x}" for n in range(1, 9)]
+    answers = [Browser(app, address).login(name="nobody").status_code for address in addresses]
+    assert 429 in answers
+    with app.test_request_context(environ_base={"REMOTE_ADDR": "2001:db8::1"}):
+        one = throttle.address_bucket("password")
+    with app.test_request_context(environ_base={"REMOTE_ADDR": "2001:db8:0:1::1"}):
+        assert throttle.address_bucket("password") != one
+
+
+def test_row_45_an_address_that_a_proxy_does_not_tell_is_one_address(app: Flask) -> None:
+    answers = [Browser(app, "unknown").login(name=f"person{n}").status_code for n in range(6)]
+    assert answers == [422] * 5 + [429]
+
+
+def test_row_45_signing_in_rightly_is_never_throttled(app: Flask, maria: Browser) -> None:
+    assert [Browser(app).login().status_code for _ in range(12)] == [303] * 12
+
+
+def test_row_45_a_throttled_guess_is_told_how_long_to_wait(app: Flask, maria: Browser) -> None:
+    answers = [Browser(app).login(password=WRONG) for _ in range(6)]
+    assert 1 <= int(answers[-1].headers["Retry-After"]) <= 60
+    assert "Wait" in answers[-1].text
+
+
+def test_row_45_the_right_password_does_not_help_while_throttled(app: Flask, maria: Browser) -> None:
+    for _ in range(5):
+        Browser(app).login(password=WRONG)
+    assert Browser(app).login().status_code == 429
+
+
+def test_row_45_making_accounts_is_throttled_by_address(app: Flask) -> None:
+    answers = [Browser(app).signup(f"person{n}").status_code for n in range(throttle.SIGNUPS.burst + 1)]
+    assert answers == [303] * throttle.SIGNUPS.burst + [429]
+
+
+@BOTH
+def test_row_46_an_unknown_name_and_a_wrong_password_are_answered_with_the_same_words(
+    app: Flask, maria: Browser
+) -> None:
+    browser = Browser(app)
+    unknown, wrong = browser.login(name="nobody"), browser.login(password=WRONG)
+    assert unknown.status_code == wrong.status_code == 422
+    assert "do not belong together" in unknown.text
+    pages = [TOKEN.sub("", answer.text) for answer in (unknown, wrong)]
+    assert pages[0].replace("nobody", "maria") == pages[1]
+
+
+def test_row_46_an_unknown_name_costs_as_much_hashing_as_a_known_one(
+    app: Flask, maria: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed: list[str] = []
+    genuine = PasswordHasher.verify
+
+    def verify(hasher: PasswordHasher, stored: str, given: bytes) -> bool:
+        hashed.append(stored)
+        return genuine(hasher, stored, given)
+
+    monkeypatch.setattr(PasswordHasher, "verify", verify)
+    browser = Browser(app)
+    for name in ("maria", "nobody", "a\0b", "аdmin"):
+        browser.login(name=name, password=WRONG)
+    assert len(hashed) == 4
+    assert {stored.split("$")[3] for stored in hashed} == {"m=19456,t=2,p=1"}
+
+
+def test_row_46_an_unknown_name_takes_as_long_as_a_known_one(
+    app: Flask, maria: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the time that this thread computes, which other work on the machine does not lengthen."""
+    monkeypatch.setattr(throttle, "charge", lambda *_: None)
+    browser, spent = Browser(app), {"maria": [], "nobody": []}
+    browser.login(name="nobody", password=WRONG)
+    for _ in range(PAIRS):
+        for name, times in spent.items():
+            began = time.thread_time()
+            assert browser.login(name=name, password=WRONG).status_code == 422
+            times.append(time.thread_time() - began)
+    known, unknown = (statistics.median(times) for times in spent.values())
+    assert 0.9 < unknown / known < 1.1
