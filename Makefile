@@ -1,6 +1,6 @@
 # Everything begins here. Needed: Python 3.11 or newer, make, and the Python package registry.
 .DEFAULT_GOAL := help
-.PHONY: help run test check setup setup-dev lock bench parity fuzz clean
+.PHONY: help run test check setup setup-dev lock bench parity fuzz unguarded audit clean
 
 # Any Python 3 starts the bootstrap, which looks for 3.11 or newer itself; PYTHON=... names one.
 PYTHON3 := $(shell for python in $(PYTHON) python3 python3.12 python3.11 python3.13 python3.14 python; do \
@@ -11,6 +11,7 @@ endif
 BOOTSTRAP := $(PYTHON3) -m scripts.bootstrap
 BIN := .venv/bin
 UV := build/uv/bin/uv
+AUDIT := build/audit/bin/pip-audit
 export PYTHON
 
 help: ## This list
@@ -45,6 +46,13 @@ parity: ## Compare with PyTorch and transformers live (the same environment)
 fuzz: setup-dev ## 50,000 mutated pictures, 10,000 generated requests (SHORT=1: 1,000 of each; ARGS=--seed N)
 	@$(BIN)/python -m campaigns.fuzz_pictures $(if $(SHORT),--count 1000) $(ARGS)
 	@$(BIN)/python -m campaigns.fuzz_requests $(if $(SHORT),--count 1000) $(ARGS)
+
+unguarded: setup-dev ## Take protections away one at a time, and see which test notices (ARGS="--row N")
+	@$(BIN)/python -m campaigns.unguarded $(ARGS)
+
+audit: setup ## Ask PyPI's database for known vulnerabilities of the locked dependencies
+	@test -x $(AUDIT) || { $(BIN)/python -m venv build/audit && build/audit/bin/pip install --quiet pip-audit; }
+	@$(AUDIT) --disable-pip --require-hashes --strict -r requirements.lock
 
 lock: setup ## Choose and pin the dependencies anew, with hashes
 	@test -x $(UV) || { $(BIN)/python -m venv build/uv && build/uv/bin/pip install --quiet uv; }

@@ -1,7 +1,7 @@
 """The worker with an encoder that waits, so that a test can strike in the middle of a search.
 
 ``python -m tests.support.gated_worker``: in the folder ``GATE`` the encoder leaves a file ``encoding-<pid>``,
-and goes on when the file ``open`` is there. ``HANG`` makes it misbehave in a way of its own instead;
+and goes on when the file ``open`` or ``open-<pid>`` is there. ``HANG`` makes it misbehave in a way of its own instead;
 ``LEASE`` shortens the leases to so many seconds.
 """
 
@@ -37,7 +37,8 @@ class GatedEncoder:
 
 
 def wait_at_gate() -> None:
-    while not (GATE / "open").exists():
+    doors = [GATE / "open", GATE / f"open-{os.getpid()}"]
+    while not any(door.exists() for door in doors):
         time.sleep(0.01)
 
 
