@@ -19,9 +19,7 @@ from pathlib import Path
 from campaigns.protections import PROTECTIONS, Protection
 from config import ROOT
 
-LEFT_BEHIND = shutil.ignore_patterns(
-    ".git", ".venv*", ".*_cache", ".hypothesis", "build", "var", "__pycache__"
-)
+LEFT_BEHIND = (".git", ".venv*", ".*_cache", ".hypothesis", "build", "var", "__pycache__")
 FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
 SECONDS = 300.0
 
