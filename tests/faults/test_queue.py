@@ -213,11 +213,12 @@ def test_row_14_a_search_that_overruns_is_stopped_and_says_so(
     installation: Installation, gate: Gate, hang: str
 ) -> None:
     search_id = installation.submit()
-    with installation.worker(*GATED, **gate.environ, HANG=hang, JOB_TIMEOUT="1"):
+    with installation.worker(*GATED, **gate.environ, HANG=hang, JOB_TIMEOUT="1") as worker:
         child = gate.arrival()
         row = installation.ended(search_id)
         eventually(lambda: not alive(child))
     assert (row.status, row.error_code, row.attempt) == ("failed", "timeout", 1)
+    assert ("search overran and is killed" in worker.output()) == (hang == "c")  # the rest hear the alarm
 
 
 def test_row_17_sigterm_lets_the_search_finish_and_leaves_nothing_behind(

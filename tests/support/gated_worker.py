@@ -1,8 +1,8 @@
 """The worker with an encoder that waits, so that a test can strike in the middle of a search.
 
 ``python -m tests.support.gated_worker``: in the folder ``GATE`` the encoder leaves a file ``encoding-<pid>``,
-and goes on when the file ``open`` or ``open-<pid>`` is there. ``HANG`` makes it misbehave in a way of its own instead;
-``LEASE`` shortens the leases to so many seconds.
+and goes on when the file ``open`` or ``open-<pid>`` is there. ``HANG`` makes it misbehave in a way of its own
+instead; ``LEASE`` shortens the leases to so many seconds.
 """
 
 from __future__ import annotations
