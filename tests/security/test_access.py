@@ -20,25 +20,28 @@ from tests.support.web import TOKEN, Browser, account_id, photo
 
 
 class Line(NamedTuple):
-    """Status for a visitor, another account and the owner; `api` also without and with the owner's token."""
+    """Status for a visitor, another account and the owner, each with cookies and an account with its token;
+    and for a program that has neither cookie nor token, whose forms lack their CSRF token.
+    """
 
     visitor: int
     other: int
     owner: int
+    program: int
 
 
-PUBLIC = Line(200, 200, 200)
-ONWARD = Line(303, 303, 303)
-OWNERS = Line(404, 404, 200)
-OWNERS_FORM = Line(404, 404, 303)
-ACCOUNT = Line(303, 200, 200)
-TO_LOGIN_OR_FORM = Line(303, 422, 422)
+PUBLIC = Line(200, 200, 200, 200)
+ONWARD = Line(303, 303, 303, 400)
+OWNERS = Line(404, 404, 200, 404)
+OWNERS_FORM = Line(404, 404, 303, 400)
+ACCOUNT = Line(303, 200, 200, 303)
+TO_LOGIN_OR_FORM = Line(303, 422, 422, 400)
 
 ROUTES = {
     "GET /": PUBLIC,
     "GET /about": PUBLIC,
     "GET /healthz": PUBLIC,
-    "GET /readyz": Line(503, 503, 503),  # there is no Redis
+    "GET /readyz": Line(503, 503, 503, 503),  # there is no Redis
     "GET /metrics": PUBLIC,
     "GET /static/<version>/<path:filename>": PUBLIC,
     "GET /gallery": PUBLIC,
@@ -46,29 +49,29 @@ ROUTES = {
     "GET /gallery/<item_id>/thumb": PUBLIC,
     "GET /gallery/<item_id>/image": PUBLIC,
     "GET /history": PUBLIC,
-    "GET /login": Line(200, 303, 303),
-    "GET /signup": Line(200, 303, 303),
+    "GET /login": Line(200, 303, 303, 200),
+    "GET /signup": Line(200, 303, 303, 200),
     "GET /account": ACCOUNT,
     "GET /searches/<uuid:search_id>": OWNERS,
     "GET /searches/<uuid:search_id>/status": OWNERS,
     "GET /searches/<uuid:search_id>/picture": OWNERS,
-    "GET /api/v1/searches/<uuid:search_id>": Line(401, 404, 200),
-    "POST /api/v1/searches": Line(401, 201, 201),
+    "GET /api/v1/searches/<uuid:search_id>": Line(401, 404, 200, 401),
+    "POST /api/v1/searches": Line(401, 201, 201, 401),
     "POST /preferences": ONWARD,
-    "POST /password-check": Line(415, 415, 415),  # a form is not JSON
+    "POST /password-check": Line(415, 415, 415, 400),  # a form is not JSON
     "POST /searches": ONWARD,
     "POST /searches/<uuid:search_id>/again": OWNERS_FORM,
     "POST /gallery/<item_id>/similar": ONWARD,
     "POST /history/<uuid:search_id>/delete": OWNERS_FORM,
     "POST /history/delete": ONWARD,
-    "POST /login": Line(422, 303, 303),
-    "POST /signup": Line(422, 303, 303),
+    "POST /login": Line(422, 303, 303, 400),
+    "POST /signup": Line(422, 303, 303, 400),
     "POST /logout": ONWARD,
     "POST /account/password": TO_LOGIN_OR_FORM,
     "POST /account/logout": ONWARD,
     "POST /account/delete": TO_LOGIN_OR_FORM,
     "POST /account/tokens": TO_LOGIN_OR_FORM,
-    "POST /account/tokens/<int:token_id>/revoke": Line(303, 404, 303),
+    "POST /account/tokens/<int:token_id>/revoke": Line(303, 404, 303, 400),
 }
 
 
@@ -102,6 +105,8 @@ class World:
         headers = {"Authorization": f"Bearer {self.tokens[who]}"} if who in self.tokens else {}
         if method == "GET":
             return self.browsers[who].get(path, headers=headers).status_code
+        if who == "program":
+            return self.browsers[who].send(path, {}).status_code
         picture = {"image": (io.BytesIO(photo()), "p.jpg")} if path.endswith("/searches") else {}
         return self.browsers[who].post(path, picture, headers=headers).status_code
 
