@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import multiprocessing
 import random
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,12 +21,16 @@ import pytest
 from PIL import Image
 
 from gallery import Store, build
+from tests.support import index_process
 from tests.support.checkpoints import write_tiny_checkpoint
 from tests.support.galleries import make_gallery, tiny_encoder, write_picture
 
 PROJECT = Path(__file__).resolve().parents[2]
+# Starting each with imports of its own would take most of the time.
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload([index_process.__name__])
 PROGRAM = [sys.executable, "-m", "tests.support.index_process"]
-KILLS = 12
+KILLS = 100
 SWAPS = 100
 
 
@@ -58,28 +65,52 @@ def start(command: list[Any], **options: Any) -> subprocess.Popen[str]:
     return subprocess.Popen(command, cwd=PROJECT, text=True, **(pipes | options))
 
 
+def kill_an_indexer(place: Place, after: int, seconds: float) -> None:
+    """Let an indexer work on so many pictures, and for a moment more, then kill it."""
+    told, telling = FORKS.Pipe(duplex=False)
+    files = map(str, (place.weights, place.root, place.directory))
+    running = FORKS.Process(target=index_process.index, args=(*files, telling.send))
+    running.start()
+    telling.close()
+    with told, contextlib.suppress(EOFError):  # it may end before
+        for _ in range(after):
+            told.recv()
+        time.sleep(seconds)
+    running.kill()
+    running.join()
+    running.close()
+
+
 def test_row_23_a_killed_indexer_leaves_the_old_generation_and_the_next_run_goes_on(place: Place) -> None:
     encoder = tiny_encoder(place.directory)
     first = build(place.root, place.index, encoder, thumbnails_dir=place.directory / "thumbnails")
+    shutil.copytree(place.index, place.directory / "before")
     make_gallery(place.root / "more", 48, seed=1000)
-    rng = random.Random(23)
-    for _ in range(KILLS):
-        with place.indexer() as running:
-            for _ in range(rng.randrange(48, 97)):
-                assert running.stdout is not None
-                running.stdout.readline()
-            time.sleep(rng.random() * 0.02)
-            running.kill()
-        with Store.open(place.index) as store:
-            assert len(store) in (48, 96)
-            assert (store.generation == first.generation) == (len(store) == 48)
-    last = build(place.root, place.index, encoder, thumbnails_dir=place.directory / "thumbnails")
-    assert last.indexed <= 8  # of 48 new ones: what the kills cost is less than a few batches
     whole = build(place.root, place.directory / "whole", encoder, thumbnails_dir=place.directory / "t")
-    assert (last.count, whole.count) == (96, 96)
-    with Store.open(place.index) as resumed, Store.open(place.directory / "whole") as uncut:
-        assert resumed.catalog.page(0, 96) == uncut.catalog.page(0, 96)
-        np.testing.assert_allclose(resumed.features, uncut.features, atol=1e-6)
+    rng = random.Random(23)
+    kills = 0
+    while kills < KILLS:  # again and again from the old generation to the new one
+        for _ in range(rng.randrange(1, 6)):
+            kill_an_indexer(place, after=rng.randrange(48, 97), seconds=rng.random() * 0.02)
+            kills += 1
+            with Store.open(place.index) as store:
+                assert len(store) in (48, 96)
+                assert (store.generation == first.generation) == (len(store) == 48)
+        last = build(place.root, place.index, encoder, thumbnails_dir=place.directory / "thumbnails")
+        assert last.count == whole.count
+        with Store.open(place.index) as resumed, Store.open(place.directory / "whole") as uncut:
+            assert resumed.catalog.page(0, 96) == uncut.catalog.page(0, 96)
+            np.testing.assert_allclose(resumed.features, uncut.features, atol=1e-6)
+        shutil.rmtree(place.index)
+        shutil.copytree(place.directory / "before", place.index)
+
+
+def test_row_23_what_a_killed_indexer_had_encoded_is_not_encoded_again(place: Place) -> None:
+    encoder = tiny_encoder(place.directory)
+    kill_an_indexer(place, after=40, seconds=0.0)
+    last = build(place.root, place.index, encoder, thumbnails_dir=place.directory / "thumbnails")
+    assert last.count == 48
+    assert last.indexed <= 48 - 40 + 8  # a few batches were under way
 
 
 def test_row_21_of_two_indexers_the_second_says_so_and_fails(place: Place) -> None:

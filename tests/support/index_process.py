@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import select
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from gallery import Store, build
@@ -22,7 +23,7 @@ def say(line: object) -> None:
     sys.stdout.flush()
 
 
-def index(weights: str, root: str, directory: str) -> None:
+def index(weights: str, root: str, directory: str, tell: Callable[[int], object] = say) -> None:
     build(
         Path(root),
         Path(directory) / "index",
@@ -30,7 +31,7 @@ def index(weights: str, root: str, directory: str) -> None:
         thumbnails_dir=Path(directory) / "thumbnails",
         batch_size=4,
         workers=2,
-        progress=lambda done, total: say(done),
+        progress=lambda done, total: tell(done),
     )
 
 
