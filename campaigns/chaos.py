@@ -1,0 +1,183 @@
+"""``make chaos``: searches, while faults strike the worker, Redis, the web, the database and the disks.
+
+A real installation on small disks of its own, each process under a keeper. First every picture is searched
+with in calm, then again and again while faults strike, drawn from one seed. Nothing may be lost, doubled or
+left undone a minute after the last fault, and every search must find what it found in calm. What was seen is
+kept under ``build/chaos``. ``--only FAULT`` plays one kind.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+from tqdm import tqdm
+
+from campaigns import evidence as found
+from campaigns.clients import Door, Page, Program
+from campaigns.crowd import Crowd
+from campaigns.evidence import Evidence
+from campaigns.faults import FAULTS, GAP, Blow, plan, strike
+from campaigns.judgement import findings
+from campaigns.recovery import recoveries, spread
+from campaigns.stage import Stage, queries
+from config import ROOT
+from scripts.redis_server import socket_directory
+from tests.support.postgres import postgres_server
+
+SEARCHES, BLOWS, SEED = 2_000, 200, 20_260_101
+CLIENTS = 16
+CALM_SECONDS = 300.0
+PATIENCE = 60.0  # seconds after the last fault until everything has ended
+QUIET = 30.0  # seconds more for Redis's books and orphaned processes
+KEPT = ROOT / "build" / "chaos"
+PLACE, DATABASE = "VITRINE_CHAOS_PLACE", "VITRINE_CHAOS_DATABASE"  # from the outer process to the inner
+
+
+def play(stage: Stage, searches: int, blows: list[Blow], seed: int) -> Evidence:
+    """Play a campaign on a stage that runs, and gather what is to be judged."""
+    pictures = queries(max(20, searches // 20))
+    crowd = Crowd(_doors(stage), pictures)
+    every = range(len(pictures))
+    crowd.start("calm", every, 0.0, seed)
+    if not crowd.finish(CALM_SECONDS) or {ticket.status for ticket in crowd.tickets} != {"done"}:
+        raise RuntimeError(f"the calm run failed; its logs are in {stage.logs}")
+    expected = {ticket.picture: ticket.hits for ticket in crowd.tickets}
+    chosen = [number % len(pictures) for number in range(searches)]
+    random.Random(f"{seed} pictures").shuffle(chosen)
+    crowd.start("faults", chosen, blows[-1].at + GAP, seed)
+    _strike_all(stage, blows)
+    seen = Evidence(crowd.tickets, blows, expected)
+    seen.in_time = crowd.finish(PATIENCE - (time.time() - max(blow.ended for blow in blows)))
+    crowd.look_once_more(PATIENCE)
+    _settle(stage, seen)
+    return seen
+
+
+def _doors(stage: Stage) -> list[Door]:
+    """Browsers and programs in turn."""
+    programs = [Program(stage.address, stage.token_of(f"program-{n}")) for n in range(CLIENTS // 2)]
+    return [*programs, *(Page(stage.address) for _ in range(CLIENTS - len(programs)))]
+
+
+def _strike_all(stage: Stage, blows: list[Blow]) -> None:
+    """Strike each blow at its time, in a thread of its own, since they may overlap."""
+    began = time.monotonic()
+    threads = []
+    with tqdm(total=len(blows), disable=None, mininterval=2.0) as progress:
+        for blow in blows:
+            time.sleep(max(0.0, began + blow.at - time.monotonic()))
+            threads.append(threading.Thread(target=strike, args=(stage, blow)))
+            threads[-1].start()
+            progress.update()
+        for thread in threads:
+            thread.join()
+
+
+def _settle(stage: Stage, seen: Evidence) -> None:
+    """Let the processes come to rest, look at what they hold, stop them, and look at what they have left."""
+    until = time.monotonic() + QUIET
+    while (found.books(stage) or stage.worker.leftovers()) and time.monotonic() < until:
+        time.sleep(0.5)
+    seen.redis, seen.leftovers = found.books(stage), len(stage.worker.leftovers())
+    stage.stop()
+    with stage.app.app_context():
+        seen.rows, seen.files = found.rows(), found.files(stage)
+    seen.logs = found.logs(sorted(stage.logs.glob("*.log")))
+
+
+def report(seen: Evidence) -> list[str]:
+    """Say what happened, and how soon each fault was got over."""
+    rows = [row for row in seen.rows if row.submission.startswith("faults")]
+    soon = recoveries(seen.blows, seen.rows)
+    lines = [f"{'fault':22}{'struck':>8}  then until the next search was done"]
+    for name, count in sorted(Counter(blow.fault for blow in seen.blows if blow.struck).items()):
+        own = [soon[blow.number] for blow in seen.blows if blow.fault == name and blow.number in soon]
+        lines.append(f"{name:22}{count:>8}  {spread(own)}")
+    told = [ticket for ticket in seen.tickets if ticket.submission.startswith("faults")]
+    waits = [ticket.ended - ticket.accepted for ticket in told if ticket.ended]
+    return [
+        *lines,
+        f"any fault: {spread(list(soon.values()))}",
+        f"from accepted to ended: {spread(waits)}",
+        f"{len(rows)} rows; attempts {dict(sorted(Counter(row.attempt for row in rows).items()))}",
+        f"{sum(ticket.tries > 1 for ticket in told)} submissions sent more than once,"
+        f" {sum(bool(ticket.refused) for ticket in told)} refused,"
+        f" {sum(row.status == 'failed' for row in rows)} given up as lost and tried again,"
+        f" {seen.logs.late} results came too late and were not written",
+        f"{len(seen.files.orphans)} files without a row, swept",
+        *(f"logged {count} times: {error}" for error, count in sorted(seen.logs.errors.items())),
+    ]
+
+
+def main() -> int:
+    """Play a campaign; return 1 where there are findings."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--searches", type=int, default=SEARCHES)
+    parser.add_argument("--faults", type=int, default=BLOWS)
+    parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--only", choices=FAULTS, default="", metavar="FAULT", help=", ".join(FAULTS))
+    parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
+    chosen = parser.parse_args()
+    if PLACE not in os.environ:
+        return _in_a_namespace(chosen.database)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    began = time.monotonic()
+    seen, stage = _played(chosen)
+    wrong = findings(seen)
+    _keep(KEPT / f"{chosen.seed}-{chosen.database}", stage, seen)
+    print(*report(seen), sep="\n")
+    print(
+        f"{chosen.searches} searches, {chosen.faults} faults, seed {chosen.seed}, {chosen.database},", end=" "
+    )
+    print(f"{time.monotonic() - began:.0f} s, {len(wrong)} findings")
+    print(*wrong, sep="\n")
+    return 1 if wrong else 0
+
+
+def _played(chosen: argparse.Namespace) -> tuple[Evidence, Stage]:
+    blows = plan(chosen.seed, chosen.faults, chosen.database, chosen.only)
+    with socket_directory() as sockets:
+        stage = Stage(Path(os.environ[PLACE]), sockets, os.environ[DATABASE])
+        try:
+            stage.start()
+            return play(stage, chosen.searches, blows, chosen.seed), stage
+        finally:
+            stage.stop()
+
+
+def _in_a_namespace(database: str) -> int:
+    """Play in a process that may mount disks which only it and its children see; clean up behind it."""
+    with contextlib.ExitStack() as stack:
+        url = stack.enter_context(postgres_server()).url if database == "postgresql" else ""
+        place = stack.enter_context(tempfile.TemporaryDirectory(prefix="vitrine-chaos-"))
+        rights = "-m" if os.geteuid() == 0 else "-rm"
+        command = ["unshare", rights, sys.executable, "-m", "campaigns.chaos", *sys.argv[1:]]
+        inner = subprocess.Popen(command, env={**os.environ, PLACE: place, DATABASE: url})
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to the inner process too
+        signal.signal(signal.SIGTERM, lambda *_: inner.terminate())
+        return inner.wait()
+
+
+def _keep(folder: Path, stage: Stage, seen: Evidence) -> None:
+    """Keep what was seen: the next campaign of the same seed and database takes its place."""
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(stage.logs, folder / "logs")
+    seen.save(folder / "evidence.json")
+    for file in stage.data.glob("vitrine.db*"):
+        shutil.copy(file, folder)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

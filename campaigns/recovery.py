@@ -1,0 +1,40 @@
+"""How soon after each fault a search was done again."""
+
+from __future__ import annotations
+
+import statistics
+from bisect import bisect_right
+from collections.abc import Sequence
+
+from campaigns.evidence import Row
+from campaigns.faults import Blow
+
+
+def recoveries(blows: Sequence[Blow], rows: Sequence[Row]) -> dict[int, float]:
+    """Seconds from each blow's end until a search was done, by the blow's number.
+
+    Where no search was waiting, the time begins with the next that came. A blow after which another struck,
+    or still lasted, before a search was done is left out: what follows is measured from that other's end.
+    """
+    done = sorted(row.finished for row in rows if row.status == "done")
+    found = {}
+    for blow in blows:
+        after = bisect_right(done, blow.ended)
+        if not blow.struck or after == len(done):
+            continue
+        until = done[after]
+        others = (each for each in blows if each is not blow and each.struck)
+        if any(each.struck < until and each.ended > blow.ended for each in others):
+            continue
+        waiting = min(row.created for row in rows if row.finished > blow.ended)
+        found[blow.number] = max(0.0, until - max(blow.ended, waiting))
+    return found
+
+
+def spread(seconds: Sequence[float]) -> str:
+    """Median, 95th percentile and maximum."""
+    if not seconds:
+        return "none"
+    ordered = sorted(seconds)
+    high = ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))]
+    return f"median {statistics.median(ordered):.1f} s, 95 % within {high:.1f} s, at most {ordered[-1]:.1f} s"
