@@ -1,6 +1,6 @@
 # Everything begins here. Needed: Python 3.11 or newer, make, and the Python package registry.
 .DEFAULT_GOAL := help
-.PHONY: help run test check setup setup-dev lock bench parity fuzz unguarded audit clean
+.PHONY: help run test check setup setup-dev lock bench parity fuzz chaos unguarded audit clean
 
 # Any Python 3 starts the bootstrap, which looks for 3.11 or newer itself; PYTHON=... names one.
 PYTHON3 := $(shell for python in $(PYTHON) python3 python3.12 python3.11 python3.13 python3.14 python; do \
@@ -46,6 +46,9 @@ parity: ## Compare with PyTorch and transformers live (the same environment)
 fuzz: setup-dev ## 50,000 mutated pictures, 10,000 generated requests (SHORT=1: 1,000 of each; ARGS=--seed N)
 	@$(BIN)/python -m campaigns.fuzz_pictures $(if $(SHORT),--count 1000) $(ARGS)
 	@$(BIN)/python -m campaigns.fuzz_requests $(if $(SHORT),--count 1000) $(ARGS)
+
+chaos: setup-dev ## 2,000 searches while 200 faults strike (SHORT=1: 100 and 20; ARGS=--seed N)
+	@$(BIN)/python -m campaigns.chaos $(if $(SHORT),--searches 100 --faults 20) $(ARGS)
 
 unguarded: setup-dev ## Take protections away one at a time, and see which test notices (ARGS="--row N")
 	@$(BIN)/python -m campaigns.unguarded $(ARGS)

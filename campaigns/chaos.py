@@ -88,6 +88,7 @@ def _strike_all(stage: Stage, blows: list[Blow]) -> None:
 def _settle(stage: Stage, seen: Evidence) -> None:
     """Let the processes come to rest, look at what they hold, stop them, and look at what they have left."""
     until = time.monotonic() + QUIET
+    time.sleep(1.0)  # the web process notices that the clients have left
     while (found.books(stage) or stage.worker.leftovers()) and time.monotonic() < until:
         time.sleep(0.5)
     seen.redis, seen.leftovers = found.books(stage), len(stage.worker.leftovers())

@@ -7,9 +7,10 @@ then begin anew. A search that failed and may be tried again: press Retry.
 from __future__ import annotations
 
 import io
+import itertools
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import requests
@@ -26,7 +27,7 @@ LONGEST_WAIT = 10.0  # seconds after a refusal, whatever it says
 REFUSALS = (429, 503)
 
 
-class NoAnswer(Exception):
+class NoAnswerError(Exception):
     """The server did not answer, or not as far as was needed to ask."""
 
 
@@ -57,7 +58,7 @@ class _Caller:
                 method, self._address + path, timeout=TIMEOUTS, allow_redirects=False, **options
             )
         except requests.RequestException as error:
-            raise NoAnswer(type(error).__name__) from error
+            raise NoAnswerError(type(error).__name__) from error
 
 
 class Page(_Caller):
@@ -74,14 +75,14 @@ class Page(_Caller):
     def again(self, search_id: str) -> str | None:
         answer = self._ask("POST", f"/searches/{search_id}/again", data={"csrf_token": self._token()})
         if answer.status_code != 303:
-            raise NoAnswer(f"status {answer.status_code}")
+            raise NoAnswerError(f"status {answer.status_code}")
         return answer.headers["Location"].rpartition("/")[2]
 
     def _token(self) -> str:
         page = self._ask("GET", "/")
         found = TOKEN.search(page.text) if page.ok else None
         if found is None:
-            raise NoAnswer(f"no form, status {page.status_code}")
+            raise NoAnswerError(f"no form, status {page.status_code}")
         return found[1]
 
 
@@ -126,9 +127,10 @@ class Client:
 
     def search(self, name: str, picture: int) -> None:
         """Search until there is an end that stays."""
-        ticket = self._submitted(name, picture)
+        names = (f"{name}-{number}" for number in itertools.count(1))
+        ticket = self._submitted(names, picture)
         while ticket is not None and self._ended(ticket) and ticket.status == "failed":
-            ticket = self._again(ticket) or self._submitted(f"{name}-anew", picture)
+            ticket = self._again(ticket) or self._submitted(names, picture)
 
     def look_once_more(self) -> None:
         """See whether everything that was told still holds, and leave."""
@@ -145,12 +147,10 @@ class Client:
                 ticket.wrong.append(f"looked once more: {told.status} {told.code} {told.hits}")
         self._door.leave()
 
-    def _submitted(self, name: str, picture: int) -> Ticket | None:
-        """Submit until accepted, each refusal followed by a submission of another name."""
-        number = 0
+    def _submitted(self, names: Iterator[str], picture: int) -> Ticket | None:
+        """Submit until accepted, each refusal followed by a submission of the next name."""
         while not self._ending.is_set():
-            number += 1
-            ticket = self._note(Ticket(f"{name}-{number}", picture))
+            ticket = self._note(Ticket(next(names), picture))
             pause = self._submit(ticket)
             if ticket.search_id:
                 return ticket
@@ -168,7 +168,7 @@ class Client:
         while not self._ending.is_set():
             try:
                 answer = self._door.send(content, ticket.submission)
-            except NoAnswer:
+            except NoAnswerError:
                 unanswered = True
                 ticket.tries += 1
                 self._ending.wait(REPEAT)
@@ -206,7 +206,7 @@ class Client:
             failed.presses += 1
             try:
                 search_id = self._door.again(failed.search_id)
-            except NoAnswer:
+            except NoAnswerError:
                 self._ending.wait(REPEAT)
                 continue
             if search_id is None:
@@ -223,7 +223,7 @@ class Client:
         while not self._ending.is_set():
             try:
                 answer = ask()
-            except NoAnswer:
+            except NoAnswerError:
                 self._ending.wait(REPEAT)
                 continue
             if answer.status_code not in REFUSALS:

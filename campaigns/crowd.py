@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import threading
 import time
@@ -63,6 +64,7 @@ class Crowd:
         for client in self._clients:
             client.look_once_more()
         stopping.cancel()
+        gc.collect()  # a connection is closed with its last owner, and a failed request's traceback is one
 
     def _work(self, client: Client) -> None:
         while self._due and not self._ending.is_set():

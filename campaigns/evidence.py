@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from campaigns.faults import Blow
 from campaigns.stage import Stage, signature
 from campaigns.tickets import Hit, Ticket
 
+WORKER = re.compile(r"Worker [0-9a-f]{32}:")  # as RQ calls each of them in its log
 MOVED = timedelta(hours=2)  # the sweep spares files of the last hour
 
 
@@ -170,7 +172,8 @@ def logs(paths: Iterable[Path]) -> Logs:
                 finished[entry["search"]] += entry["done"]
                 late += not entry["done"]
             if entry["level"] in ("error", "critical") or "trace" in entry:
-                errors[f"{entry['event']} ({entry.get('error', '')})"] += 1
+                event = WORKER.sub("Worker:", entry["event"])
+                errors[f"{event} ({entry.get('error', '')})"] += 1
     return Logs(dict(errors), stray, dict(finished), late)
 
 

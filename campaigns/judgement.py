@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
@@ -10,15 +11,16 @@ from campaigns.evidence import Evidence, Row
 from campaigns.tickets import Ticket
 
 # What may be logged as an error while databases are held, connections cut, disks full and Redis away.
-EXPECTED_ERRORS = frozenset(
-    {
-        "the database is not available (sqlalchemy.exc.OperationalError)",
-        "the database is not available (sqlalchemy.exc.TimeoutError)",
-        "the disk is full or cannot be written (builtins.OSError)",
-        "could not reconcile (sqlalchemy.exc.OperationalError)",
-        "job failed (sqlalchemy.exc.OperationalError)",
-        "redis is not available; waiting for it ()",
-    }
+EXPECTED_ERRORS = tuple(
+    re.compile(pattern)
+    for pattern in (
+        r"the database is not available \(sqlalchemy\.exc\.(OperationalError|TimeoutError)\)",
+        r"the disk is full or cannot be written \(builtins\.OSError\)",
+        r"could not reconcile \(sqlalchemy\.exc\.OperationalError\)",
+        r"redis is not available; waiting for it \(\w+\)",
+        r"Worker: could not connect to Redis instance: .*",
+        r"Worker: found an unhandled exception, quitting\.\.\. \(redis\.exceptions\.\w+\)",
+    )
 )
 
 
@@ -117,7 +119,7 @@ def _processes(evidence: Evidence) -> Iterator[str]:
     if evidence.leftovers:
         yield f"left: {evidence.leftovers} processes of dead services"
     for error, count in evidence.logs.errors.items():
-        if error not in EXPECTED_ERRORS:
+        if not any(pattern.fullmatch(error) for pattern in EXPECTED_ERRORS):
             yield f"logged: {error}, {count} times"
     for line in evidence.logs.stray:
         yield f"logged: {line}"

@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 
 from campaigns.evidence import Row
-from campaigns.faults import Blow
+from campaigns.faults import FAULTS, Blow
 
 
 def recoveries(blows: Sequence[Blow], rows: Sequence[Row]) -> dict[int, float]:
@@ -18,13 +18,13 @@ def recoveries(blows: Sequence[Blow], rows: Sequence[Row]) -> dict[int, float]:
     """
     done = sorted(row.finished for row in rows if row.status == "done")
     found = {}
-    for blow in blows:
+    harmful = [blow for blow in blows if blow.struck and not FAULTS[blow.fault].harmless]
+    for blow in harmful:
         after = bisect_right(done, blow.ended)
-        if not blow.struck or after == len(done):
+        if after == len(done):
             continue
         until = done[after]
-        others = (each for each in blows if each is not blow and each.struck)
-        if any(each.struck < until and each.ended > blow.ended for each in others):
+        if any(each.struck < until and each.ended > blow.ended for each in harmful):
             continue
         waiting = min(row.created for row in rows if row.finished > blow.ended)
         found[blow.number] = max(0.0, until - max(blow.ended, waiting))

@@ -53,6 +53,11 @@ class RedisService(RedisUnderTest):
 
     name = "redis"
 
+    @property
+    def pid(self) -> int:
+        """The process id of the latest start."""
+        return self.process.pid if self.process else 0
+
 
 class Stage:
     """The installation.

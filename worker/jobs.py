@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from app.database import SearchKind, SearchStage
+from app.errors import DISK_ERRORS
 from app.searches import lifecycle
 from app.uploads import storage
 from model import pictures
@@ -44,31 +47,36 @@ class Query(NamedTuple):
 def run_search(search_id: str) -> None:
     """Carry out one search and write its end into its row, whatever that end is.
 
+    Where the database is away or the disk is full, nothing is written: the lease lapses, which makes a pause
+    of some seconds, and the search is tried again.
+
     Parameters
     ----------
     search_id : str
         The row's id. Where the row is gone, runs already or has ended, nothing is done.
-
-    Raises
-    ------
-    sqlalchemy.exc.SQLAlchemyError
-        The database cannot be written; the lease lapses and the search is tried again.
     """
     runtime = current()
     with runtime.app.app_context():
-        claim = lifecycle.claim(uuid.UUID(search_id), LEASE_SECONDS)
-        if claim is None:
-            log.info("search is not waiting", extra={"search": search_id})
-            return
-        runtime.slot.hold(claim.attempt)
-        if code := _attempt(runtime, claim):
-            log.warning("search failed", extra={"search": search_id, "attempt": claim.attempt, "code": code})
-            lifecycle.fail(claim, code)
+        try:
+            _claim_and_search(runtime, search_id)
+        except (OperationalError, PoolTimeoutError, OSError) as error:
+            log.warning("search is put off", extra={"search": search_id, "error": type(error).__name__})
         runtime.slot.release()
 
 
+def _claim_and_search(runtime: Runtime, search_id: str) -> None:
+    claim = lifecycle.claim(uuid.UUID(search_id), LEASE_SECONDS)
+    if claim is None:
+        log.info("search is not waiting", extra={"search": search_id})
+        return
+    runtime.slot.hold(claim.attempt)
+    if code := _attempt(runtime, claim):
+        log.warning("search failed", extra={"search": search_id, "attempt": claim.attempt, "code": code})
+        lifecycle.fail(claim, code)
+
+
 def _attempt(runtime: Runtime, claim: lifecycle.Claim) -> str | None:
-    """Search; return the error's code where that fails."""
+    """Search; return the error's code where that fails; raise what may pass by itself."""
     try:
         _search(runtime, claim)
     except (
@@ -81,12 +89,20 @@ def _attempt(runtime: Runtime, claim: lifecycle.Claim) -> str | None:
         return "timeout"
     except MemoryError:
         return "out_of_memory"
-    except Exception:
+    except Exception as error:
+        if _passes(error):
+            raise
         if not lifecycle.renew(claim):
             return None  # deleted meanwhile, and its picture with it
         log.exception("search ended unexpectedly", extra={"search": str(claim.search_id)})
         return "internal"
     return None
+
+
+def _passes(error: Exception) -> bool:
+    """Whether the error is none of the search's: the database is away or held, the disk is full."""
+    away = isinstance(error, OperationalError | PoolTimeoutError)
+    return away or (isinstance(error, OSError) and error.errno in DISK_ERRORS)
 
 
 def _search(runtime: Runtime, claim: lifecycle.Claim) -> None:

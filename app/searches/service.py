@@ -7,6 +7,7 @@ import uuid
 from typing import BinaryIO
 
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from app import queue
@@ -52,6 +53,9 @@ def search_upload(
                 search_id = _add(session, owner, submission, kind=SearchKind.UPLOAD, upload_id=upload.id)
                 session.add(upload)
                 used = True
+    except DBAPIError as error:
+        used = used and error.connection_invalidated  # lost in mid commit: the row may be there
+        raise
     finally:
         if not used:
             storage.remove([stored_name])

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import shutil
+import sqlite3
 import uuid
 from dataclasses import replace
+from datetime import timedelta
+from typing import Any
 
 import numpy as np
 import pytest
 import sqlalchemy as sa
 from PIL import Image
+from sqlalchemy import event
 
-from app.database import Search, Upload
+from app.database import Search, Upload, utcnow
 from app.extensions import db
+from app.searches import lifecycle
 from app.transactions import transaction
 from gallery.catalog import item_id
 from gallery.store import Store
 from model import Encoder
 from tests.support.installation import PICTURES, Installation, drawing, picture
-from worker.jobs import PREVIEW_SIDE, run_search
+from worker.jobs import LEASE_SECONDS, PREVIEW_SIDE, run_search
 from worker.limits import Overrun
 from worker.runtime import Runtime
 
@@ -165,6 +171,35 @@ def test_whatever_goes_wrong_is_written_down(
     monkeypatch.setattr(Store, "search", fail)
     assert outcome(installation, installation.submit(enqueue=False)) == ("failed", code)
     assert worker.slot.held() is None
+
+
+@pytest.mark.parametrize("step", ["claim", "set_stage", "finish"])
+def test_a_database_that_is_held_for_long_puts_the_search_off(
+    installation: Installation, worker: Runtime, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    search_id = installation.submit(enqueue=False)
+    real = getattr(lifecycle, step)
+    database = installation.directory / "vitrine.db"
+    with monkeypatch.context() as patch, contextlib.closing(sqlite3.connect(database)) as other:
+
+        def held(*args: Any, **kwargs: Any) -> Any:
+            other.execute("BEGIN IMMEDIATE")
+            try:
+                return real(*args, **kwargs)
+            finally:
+                other.rollback()
+
+        with installation.app.app_context():  # rather than ten seconds
+            event.listen(db.engine, "checkout", lambda raw, *_: raw.execute("PRAGMA busy_timeout = 50"))
+        patch.setattr(lifecycle, step, held)
+        run_search(str(search_id))
+    assert worker.slot.held() is None
+    row = installation.row(search_id)
+    assert row is not None
+    assert (row.status, row.error_code) == ("queued" if step == "claim" else "running", None)
+    with installation.app.app_context():
+        assert lifecycle.reconcile(set(), utcnow() + timedelta(seconds=LEASE_SECONDS)).enqueue == [search_id]
+    assert outcome(installation, search_id) == ("done", None)
 
 
 @pytest.mark.usefixtures("worker")
