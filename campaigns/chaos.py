@@ -129,6 +129,7 @@ def main() -> int:
     parser.add_argument("--faults", type=int, default=BLOWS)
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--only", choices=FAULTS, default="", metavar="FAULT", help=", ".join(FAULTS))
+    parser.add_argument("--keep", type=Path, default=KEPT, metavar="FOLDER", help="for what was seen")
     parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
     chosen = parser.parse_args()
     if PLACE not in os.environ:
@@ -137,7 +138,7 @@ def main() -> int:
     began = time.monotonic()
     seen, stage = _played(chosen)
     wrong = findings(seen)
-    _keep(KEPT / f"{chosen.seed}-{chosen.database}", stage, seen)
+    _keep(chosen.keep / f"{chosen.seed}-{chosen.database}", stage, seen)
     print(*report(seen), sep="\n")
     print(
         f"{chosen.searches} searches, {chosen.faults} faults, seed {chosen.seed}, {chosen.database},", end=" "
