@@ -8,6 +8,7 @@ fails at once with "database is locked" when another has written meanwhile, what
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 from flask import Flask
 from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from app.extensions import db
@@ -24,6 +26,8 @@ BUSY_TIMEOUT = 10  # seconds to wait for SQLite's write lock
 CONNECT_TIMEOUT = 3  # seconds to wait for PostgreSQL
 POOL_TIMEOUT = 5  # seconds to wait for a connection that another thread has
 WRITING = "vitrine_writing"
+
+log = logging.getLogger(__name__)
 
 
 def engine_options(settings: Settings) -> dict[str, Any]:
@@ -40,7 +44,10 @@ def engine_options(settings: Settings) -> dict[str, Any]:
 
 
 def init_app(app: Flask) -> None:
-    """Prepare each SQLite connection: WAL, foreign keys, and transactions begun by us, not by the driver."""
+    """End each context's reading; prepare SQLite's connections: WAL, foreign keys, transactions begun by us,
+    not by the driver.
+    """
+    app.teardown_appcontext(_let_go)
     with app.app_context():
         engine = db.engine
     if engine.dialect.name == "sqlite":
@@ -66,6 +73,17 @@ def transaction() -> Iterator[Session]:
     except BaseException:
         session.rollback()
         raise
+
+
+def _let_go(_error: BaseException | None) -> None:
+    """End what was read, before Flask-SQLAlchemy does, which would turn an answer that is ready into an
+    error where the server has cut the connection since.
+    """
+    try:
+        db.session.remove()
+    except OperationalError as error:
+        log.warning("a connection was lost after use", extra={"error": type(error).__name__})
+        db.session.remove()
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

@@ -9,7 +9,7 @@ import signal
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -19,6 +19,7 @@ import redis
 import sqlalchemy as sa
 
 from campaigns.stage import Stage, wait_for
+from tests.support.postgres import cut
 
 GAP = 5.0  # seconds between two blows, on average
 PATIENCE = 30.0  # seconds to wait for something to strike
@@ -212,28 +213,27 @@ def database_held(stage: Stage, blow: Blow) -> None:
             time.sleep(blow.seconds)
             held.execute("ROLLBACK")
         return
-    with contextlib.suppress(psycopg.OperationalError), _postgres(stage) as connection:  # cut, perhaps
-        connection.execute("BEGIN; LOCK TABLE searches IN ACCESS EXCLUSIVE MODE")
+    with (
+        contextlib.suppress(psycopg.OperationalError),  # cut, perhaps
+        contextlib.closing(psycopg.connect(_postgres(stage))) as held,
+    ):
+        held.execute("LOCK TABLE searches IN ACCESS EXCLUSIVE MODE")
         blow.struck = time.time()
         time.sleep(blow.seconds)
 
 
 def connections_cut(stage: Stage, blow: Blow) -> None:
     """Let PostgreSQL end every connection again and again."""
-    others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
     until = time.monotonic() + blow.seconds
-    blow.struck = time.time()
     while time.monotonic() < until:
-        with contextlib.suppress(psycopg.OperationalError), _postgres(stage) as connection:
-            connection.execute(others)
+        with contextlib.suppress(psycopg.OperationalError):  # another such fault was quicker
+            cut(_postgres(stage))
+            blow.struck = blow.struck or time.time()
         time.sleep(blow.chance / 2)
 
 
-@contextlib.contextmanager
-def _postgres(stage: Stage) -> Iterator[psycopg.Connection]:
-    url = stage.settings.database_url.replace("+psycopg", "")
-    with contextlib.closing(psycopg.connect(url, autocommit=True)) as connection:
-        yield connection
+def _postgres(stage: Stage) -> str:
+    return stage.settings.database_url.replace("+psycopg", "")
 
 
 def uploads_disk_full(stage: Stage, blow: Blow) -> None:

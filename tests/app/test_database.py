@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from flask import Flask
+from flask import Flask, Response
 from flask_migrate import downgrade, upgrade
 
 from app.database import Base, Owner, User
@@ -20,7 +20,8 @@ from app.extensions import db
 from app.transactions import transaction
 from config import load_settings
 from tests.support.databases import KEY, migrate
-from tests.support.web import BOTH
+from tests.support.postgres import PostgresUnderTest
+from tests.support.web import BOTH, Browser
 
 
 def person(name: str) -> User:
@@ -124,6 +125,20 @@ def test_a_reader_is_not_kept_waiting_by_a_writer(context: Flask) -> None:
         reader.start()
         reader.join(5)
         assert seen == [0]
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("backend", ["postgresql"])
+def test_a_connection_that_is_cut_does_not_undo_an_answer_that_is_ready(
+    app: Flask, postgres: PostgresUnderTest
+) -> None:
+    @app.after_request
+    def cut(response: Response) -> Response:
+        postgres.cut()
+        return response
+
+    browser = Browser(app)
+    assert [browser.get("/").status_code for _ in range(2)] == [200, 200]
 
 
 @pytest.mark.parametrize("both", [Owner, lambda: Owner(1, "x")])

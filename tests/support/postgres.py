@@ -42,9 +42,20 @@ class PostgresUnderTest:
         statements = [str(table.delete()) for table in reversed(rows) if table.name != "leases"]
         self._run("; ".join([*statements, "UPDATE leases SET holder = NULL, until = NULL"]))
 
+    def cut(self) -> None:
+        """End every connection."""
+        cut(self.url)
+
     def _run(self, statement: str) -> None:
         with contextlib.closing(psycopg.connect(self.url, autocommit=True)) as connection:
             connection.execute(statement)
+
+
+def cut(url: str) -> None:
+    """Let the server end every connection but the one that asks for it."""
+    others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+    with contextlib.closing(psycopg.connect(url, autocommit=True)) as connection:
+        connection.execute(others)
 
 
 def installed() -> bool:
