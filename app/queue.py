@@ -33,7 +33,7 @@ CONNECT_TIMEOUT = 0.5
 READ_TIMEOUT = 1.0
 SILENCE = timedelta(seconds=15)  # a worker idle or busy gives a sign every three
 PAUSE = 2.0  # seconds without a further try after Redis failed
-FAILURE_TTL = 3600  # seconds that the trace of a job that raised stays in Redis
+JOB_TTL = 7200  # seconds, more than any JOB_TIMEOUT, until a job goes that nobody came to remove
 
 T = TypeVar("T")
 
@@ -138,17 +138,18 @@ def _enqueue(queue: Queue, job_id: str) -> bool:
 
 def _push(queue: Queue, job_id: str) -> bool:
     try:
-        queue.enqueue_call(
+        job = queue.enqueue_call(
             JOB,
             args=(job_id,),
             job_id=job_id,
             description=JOB,
             result_ttl=0,
-            failure_ttl=FAILURE_TTL,
+            failure_ttl=JOB_TTL,
             unique=True,
         )
     except DuplicateJobError:
         return False
+    queue.connection.expire(job.key, JOB_TTL)  # a search that waits for longer is enqueued again
     return True
 
 

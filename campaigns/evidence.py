@@ -178,15 +178,16 @@ def logs(paths: Iterable[Path]) -> Logs:
 
 
 def books(stage: Stage) -> list[str]:
-    """Keys in Redis that stand for a job, done or to do."""
+    """Keys in Redis that stand for jobs, done or to do, and that do not go by themselves."""
     client = stage.redis.client()
     try:
         keys = [key.decode() for pattern in BOOKS for key in client.scan_iter(pattern)]
-        return sorted(key for key in keys if client.type(key) != b"zset" or client.zcard(key))
+        return sorted(key for key in keys if client.ttl(key) == FOR_EVER)
     finally:
         client.close()
 
 
+FOR_EVER = -1
 BOOKS = ("rq:job:*", "rq:queue:*", "rq:wip:*", "rq:executions:*", "vitrine:quarantine:*")
 
 

@@ -30,7 +30,7 @@ from rq.utils import now
 from rq.worker_registration import clean_worker_registry
 
 from app.extensions import db
-from app.queue import QUEUE_NAME
+from app.queue import JOB_TTL, QUEUE_NAME
 from app.searches import lifecycle
 from worker.connection import connect
 from worker.guard import SearchJob, SearchQueue
@@ -135,6 +135,11 @@ class SearchWorker(Worker):
         """In the forked process: search within the limits."""
         limit_job()
         return super().perform_job(job, queue, execution)
+
+    def prepare_job_execution(self, job: Job, remove_from_intermediate_queue: bool = False) -> None:
+        """In the forked process: note the beginning, where RQ would let the job stay in Redis for ever."""
+        super().prepare_job_execution(job, remove_from_intermediate_queue)
+        self.connection.expire(job.key, JOB_TTL)
 
     def maintain_heartbeats(self, job: Job, execution: Execution) -> None:
         """Every `HEARTBEAT` seconds: kill what overran, renew the lease, and tell Redis if it is there."""

@@ -15,7 +15,7 @@ from rq.registry import StartedJobRegistry
 from rq.serializers import JSONSerializer
 
 from app.database import Owner
-from app.queue import JOB, QUEUE_NAME
+from app.queue import JOB, JOB_TTL, QUEUE_NAME
 from app.searches import lifecycle
 from app.searches.deletion import delete_searches
 from tests.support.installation import PICTURES, VISITOR, Gate, Installation, picture
@@ -164,6 +164,19 @@ def test_row_11_a_full_redis_delays_a_search_and_loses_none(installation: Instal
         eventually(lambda: "redis is not available" in worker.output())
         client.config_set("maxmemory", 0)
         assert installation.ended(search_id).status == "done"
+
+
+def test_row_11_what_a_search_leaves_in_a_redis_that_refuses_goes_by_itself(
+    installation: Installation, gate: Gate
+) -> None:
+    search_id = installation.submit()
+    key = Job.key_for(str(search_id))
+    with installation.redis.client() as client, installation.worker(*GATED, **gate.environ):
+        gate.arrival()
+        client.config_set("maxmemory", 1)
+        gate.open()
+        assert installation.ended(search_id).status == "done"
+        assert 0 < client.ttl(key) <= JOB_TTL
 
 
 def test_row_12_garbage_in_a_job_is_put_aside_and_the_worker_lives(installation: Installation) -> None:
