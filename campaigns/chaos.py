@@ -99,26 +99,26 @@ def _settle(stage: Stage, seen: Evidence) -> None:
 
 
 def report(seen: Evidence) -> list[str]:
-    """Say what happened, and how soon each fault was got over."""
-    rows = [row for row in seen.rows if row.submission.startswith("faults")]
+    """Say what happened, and how soon each fault was got over, in seconds."""
     soon = recoveries(seen.blows, seen.rows)
-    lines = [f"{'fault':22}{'struck':>8}  then until the next search was done"]
-    for name, count in sorted(Counter(blow.fault for blow in seen.blows if blow.struck).items()):
+    struck = Counter(blow.fault for blow in seen.blows if blow.struck)
+    lines = [f"{'':24}{'struck':>8}{'alone':>8}{'median':>8}{'95 %':>8}{'most':>8}"]
+    for name in FAULTS:
         own = [soon[blow.number] for blow in seen.blows if blow.fault == name and blow.number in soon]
-        lines.append(f"{name:22}{count:>8}  {spread(own)}")
+        lines.append(f"{name:24}{struck[name]:>8}{len(own):>8}{spread(own)}")
     told = [ticket for ticket in seen.tickets if ticket.submission.startswith("faults")]
     waits = [ticket.ended - ticket.accepted for ticket in told if ticket.ended]
+    attempts = Counter(row.attempt for row in seen.rows)
     return [
         *lines,
-        f"any fault: {spread(list(soon.values()))}",
-        f"from accepted to ended: {spread(waits)}",
-        f"{len(rows)} rows; attempts {dict(sorted(Counter(row.attempt for row in rows).items()))}",
-        f"{sum(ticket.tries > 1 for ticket in told)} submissions sent more than once,"
-        f" {sum(bool(ticket.refused) for ticket in told)} refused,"
-        f" {sum(row.status == 'failed' for row in rows)} given up as lost and tried again,"
-        f" {seen.logs.late} results came too late and were not written",
-        f"{len(seen.files.orphans)} files without a row, swept",
-        *(f"logged {count} times: {error}" for error, count in sorted(seen.logs.errors.items())),
+        f"{'any, until a search':24}{struck.total():>8}{len(soon):>8}{spread(list(soon.values()))}",
+        f"{'a search, until its end':24}{len(waits):>16}{spread(waits)}",
+        f"searches by attempts: {', '.join(f'{count} x {n}' for n, count in sorted(attempts.items()))}",
+        f"{sum(ticket.tries > 1 for ticket in told)} submissions sent again, "
+        f"{sum(bool(ticket.refused) for ticket in told)} refused; "
+        f"{sum(row.status == 'failed' for row in seen.rows)} searches lost three times and tried again; "
+        f"{seen.logs.late} results too late and not written; {len(seen.files.orphans)} files swept",
+        *(f"logged {count} x {error}" for error, count in sorted(seen.logs.errors.items())),
     ]
 
 

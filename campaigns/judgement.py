@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from app.searches.lifecycle import MAX_ATTEMPTS, WORKER_LOST
 from campaigns.evidence import Evidence, Row
+from campaigns.recovery import too_slow
 from campaigns.tickets import Ticket
 
 # What may be logged as an error while databases are held, connections cut, disks full and Redis away.
@@ -114,6 +115,8 @@ def _processes(evidence: Evidence) -> Iterator[str]:
     for blow in evidence.blows:
         if not blow.struck:
             yield f"missed: fault {blow.number}, {blow.fault}"
+    for number, seconds in too_slow(evidence.blows, evidence.rows).items():
+        yield f"slow: no search was done for {seconds:.1f} s after fault {number}"
     for key in evidence.redis:
         yield f"left: {key} in Redis"
     if evidence.leftovers:

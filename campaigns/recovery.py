@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from campaigns.evidence import Row
 from campaigns.faults import FAULTS, Blow
 
+PROMISED = 15.0  # seconds from any death, or the end of any outage, to the next search that is done
+
 
 def recoveries(blows: Sequence[Blow], rows: Sequence[Row]) -> dict[int, float]:
     """Seconds from each blow's end until a search was done, by the blow's number.
@@ -31,10 +33,16 @@ def recoveries(blows: Sequence[Blow], rows: Sequence[Row]) -> dict[int, float]:
     return found
 
 
+def too_slow(blows: Sequence[Blow], rows: Sequence[Row]) -> dict[int, float]:
+    """The recoveries that took longer than `PROMISED`."""
+    found = recoveries(blows, rows)
+    return {number: seconds for number, seconds in found.items() if seconds > PROMISED}
+
+
 def spread(seconds: Sequence[float]) -> str:
     """Median, 95th percentile and maximum."""
     if not seconds:
-        return "none"
+        return f"{'-':>8}{'-':>8}{'-':>8}"
     ordered = sorted(seconds)
     high = ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))]
-    return f"median {statistics.median(ordered):.1f} s, 95 % within {high:.1f} s, at most {ordered[-1]:.1f} s"
+    return f"{statistics.median(ordered):>8.1f}{high:>8.1f}{ordered[-1]:>8.1f}"

@@ -165,6 +165,12 @@ def tell_other_results(seen: Evidence) -> None:
     seen.tickets[0].hits = seen.tickets[0].hits[::-1]
 
 
+def come_late(seen: Evidence) -> None:
+    last = max(blow.ended for blow in seen.blows)
+    for row in seen.rows:
+        row.finished += 20.0 if row.finished > last else 0.0
+
+
 def finish_twice(seen: Evidence) -> None:
     seen.logs.finished[seen.rows[0].id] = 2
 
@@ -178,6 +184,7 @@ def finish_twice(seen: Evidence) -> None:
         (tell_another_search, "mixed up"),
         (tell_other_results, "was told done and the row says done"),
         (finish_twice, "was finished 2 times"),
+        (come_late, "slow: no search was done for 2"),
         (lambda seen: seen.tickets[0].wrong.append("watched: status 404"), "watched: status 404"),
         (lambda seen: seen.files.missing.append("a.webp"), "lost: the file a.webp"),
         (lambda seen: seen.files.unswept.append("b.webp"), "the sweep spares b.webp"),
