@@ -37,7 +37,7 @@ from scripts.redis_server import socket_directory
 from tests.support.postgres import postgres_server
 
 SEARCHES, BLOWS, SEED = 2_000, 200, 20_260_101
-CLIENTS = 16
+CLIENTS = 24
 CALM_SECONDS = 300.0
 PATIENCE = 60.0  # seconds after the last fault until everything has ended
 QUIET = 30.0  # seconds more for Redis's books and orphaned processes

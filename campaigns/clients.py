@@ -21,7 +21,7 @@ from tests.support.web import JSON, TOKEN
 
 TIMEOUTS = (3.0, 15.0)  # seconds to connect, and without a byte of the answer
 REPEAT = 0.5  # seconds after no answer
-POLL = 0.3  # seconds between two looks at a search
+POLL = 1.0  # seconds between two looks at a search
 LONG_POLL = 5  # seconds that a program lets the server wait
 LONGEST_WAIT = 10.0  # seconds after a refusal, whatever it says
 REFUSALS = (429, 503)

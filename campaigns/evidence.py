@@ -21,6 +21,7 @@ from campaigns.stage import Stage, signature
 from campaigns.tickets import Hit, Ticket
 
 WORKER = re.compile(r"Worker [0-9a-f]{32}:")  # as RQ calls each of them in its log
+TOO_LATE = "search is ours no longer"
 MOVED = timedelta(hours=2)  # the sweep spares files of the last hour
 
 
@@ -71,7 +72,7 @@ class Logs:
     finished : dict
         By search, how often a process has said that it wrote the results.
     late : int
-        How often a process came too late to write them, and wrote nothing.
+        How often a process was told that it came too late, and wrote nothing.
     """
 
     errors: dict[str, int] = field(default_factory=dict)
@@ -170,7 +171,7 @@ def logs(paths: Iterable[Path]) -> Logs:
                 continue
             if entry["event"] == "search ended":
                 finished[entry["search"]] += entry["done"]
-                late += not entry["done"]
+            late += entry["event"] == TOO_LATE or not entry.get("done", True)
             if entry["level"] in ("error", "critical") or "trace" in entry:
                 event = WORKER.sub("Worker:", entry["event"])
                 errors[f"{event} ({entry.get('error', '')})"] += 1

@@ -19,7 +19,9 @@ EXPECTED_ERRORS = tuple(
         r"the disk is full or cannot be written \(builtins\.OSError\)",
         r"could not reconcile \(sqlalchemy\.exc\.OperationalError\)",
         r"redis is not available; waiting for it \(\w+\)",
+        r"job failed \(redis\.exceptions\.\w+\)",
         r"Worker: could not connect to Redis instance: .*",
+        r"Worker: Redis connection timeout, quitting\.\.\. \(\)",
         r"Worker: found an unhandled exception, quitting\.\.\. \(redis\.exceptions\.\w+\)",
     )
 )

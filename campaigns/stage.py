@@ -32,7 +32,7 @@ from tests.support.waiting import eventually
 from tests.support.web import PASSWORD
 
 GALLERY = 60
-QUERY_SIZES = ((320, 240), (640, 480), (1024, 768))
+QUERY_SIZES = ((320, 240), (240, 320), (480, 360))
 DATA_DISK, UPLOADS_DISK = "256m", "96m"
 WORKERS = 2
 START_SECONDS = 60.0

@@ -110,6 +110,7 @@ def _search(runtime: Runtime, claim: lifecycle.Claim) -> None:
     store = runtime.store
     query = _of_item(claim, store) if claim.kind is SearchKind.ITEM else _of_picture(runtime, claim, store)
     if not lifecycle.set_stage(claim, SearchStage.COMPARING):
+        log.info("search is ours no longer", extra={"search": str(claim.search_id)})
         return
     found = store.search(query.vector, TOP, exclude=query.exclude)
     seconds = time.perf_counter() - began
