@@ -28,10 +28,11 @@ from campaigns import evidence as found
 from campaigns.clients import Door, Page, Program
 from campaigns.crowd import Crowd
 from campaigns.evidence import Evidence
-from campaigns.faults import FAULTS, GAP, Blow, plan, strike
+from campaigns.faults import FAULTS, GAP, plan, strike
 from campaigns.judgement import findings
 from campaigns.recovery import recoveries, spread
 from campaigns.stage import Stage, queries
+from campaigns.strikes import Blow
 from config import ROOT
 from scripts.redis_server import socket_directory
 from tests.support.postgres import postgres_server
@@ -41,6 +42,7 @@ CLIENTS = 24
 CALM_SECONDS = 300.0
 PATIENCE = 60.0  # seconds after the last fault until everything has ended
 QUIET = 30.0  # seconds more for Redis's books and orphaned processes
+DURABLE = "synchronous_commit=on"  # what PostgreSQL has committed, it must have after a crash of its own
 KEPT = ROOT / "build" / "chaos"
 PLACE, DATABASE = "VITRINE_CHAOS_PLACE", "VITRINE_CHAOS_DATABASE"  # from the outer process to the inner
 
@@ -162,7 +164,7 @@ def _played(chosen: argparse.Namespace) -> tuple[Evidence, Stage]:
 def _in_a_namespace(database: str) -> int:
     """Play in a process that may mount disks which only it and its children see; clean up behind it."""
     with contextlib.ExitStack() as stack:
-        url = stack.enter_context(postgres_server()).url if database == "postgresql" else ""
+        url = stack.enter_context(postgres_server(DURABLE)).url if database == "postgresql" else ""
         place = stack.enter_context(tempfile.TemporaryDirectory(prefix="vitrine-chaos-"))
         rights = "-m" if os.geteuid() == 0 else "-rm"
         command = ["unshare", rights, sys.executable, "-m", "campaigns.chaos", *sys.argv[1:]]

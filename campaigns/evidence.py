@@ -16,8 +16,8 @@ import sqlalchemy as sa
 from app import housekeeping
 from app.database import Search, SearchResult, Upload, utcnow
 from app.extensions import db
-from campaigns.faults import Blow
 from campaigns.stage import Stage, signature
+from campaigns.strikes import Blow
 from campaigns.tickets import Hit, Ticket
 
 WORKER = re.compile(r"Worker [0-9a-f]{32}:")  # as RQ calls each of them in its log

@@ -1,50 +1,18 @@
-"""What strikes an installation, and when: everything is drawn from one seed."""
+"""The kinds of faults, and which of them strikes when: everything is drawn from one seed."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import random
-import signal
-import sqlite3
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TypeVar
 
-import psycopg
-import redis
-import sqlalchemy as sa
-
-from campaigns.stage import Stage, wait_for
-from tests.support.postgres import cut
+from campaigns import strikes
+from campaigns.stage import Stage
+from campaigns.strikes import Blow, MissedError
 
 GAP = 5.0  # seconds between two blows, on average
-PATIENCE = 30.0  # seconds to wait for something to strike
-MID_SEARCH = 0.15  # seconds; a blow comes so far into a search at most
-FILLING = 0.02  # seconds between two looks for a free byte
-
-T = TypeVar("T")
-
-
-class MissedError(Exception):
-    """There was nothing to strike."""
-
-
-@dataclass
-class Blow:
-    """One fault: which, when (seconds from the beginning), for how long, and the chance of its own."""
-
-    number: int
-    fault: str
-    at: float
-    seconds: float
-    chance: float
-    struck: float = 0.0  # seconds since 1970; 0 where there was nothing to strike
-    ended: float = 0.0
-
 
 Fault = Callable[[Stage, Blow], None]
 
@@ -77,222 +45,31 @@ def plan(seed: int, count: int, database: str, only: str = "") -> list[Blow]:
 
 def strike(stage: Stage, blow: Blow) -> None:
     """Strike one blow and, where it lasts, wait until it is over."""
-    with contextlib.suppress(MissedError):
-        FAULTS[blow.fault].strike(stage, blow)
-    blow.ended = time.time()
-
-
-def _target(ask: Callable[[], T]) -> T:
-    found = wait_for(ask, PATIENCE)
-    if not found:
-        raise MissedError
-    return found
-
-
-def _signal(blow: Blow, number: signal.Signals, *pids: int) -> None:
-    for pid in pids:
-        with contextlib.suppress(ProcessLookupError):  # it was quicker
-            os.kill(pid, number)
-            blow.struck = blow.struck or time.time()
-
-
-def _one(blow: Blow, of: list[T]) -> T:
-    return of[int(blow.chance * len(of))]
-
-
-def _in_mid_search(stage: Stage, blow: Blow) -> tuple[int, int]:
-    """Wait for a search to begin, and then as far into it as chance has it."""
-    found = _one(blow, _target(stage.searching))
-    time.sleep(blow.chance * MID_SEARCH)
-    return found
-
-
-def _stopped(blow: Blow, *pids: int) -> None:
-    _signal(blow, signal.SIGSTOP, *pids)
-    time.sleep(blow.seconds)
-    for pid in pids:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGCONT)
-
-
-def supervisor_killed(stage: Stage, blow: Blow) -> None:
-    """SIGKILL the worker's parent process."""
-    _target(lambda: stage.worker.alive() and stage.searchers())
-    _signal(blow, signal.SIGKILL, stage.worker.pid)
-
-
-def worker_told_to_stop(stage: Stage, blow: Blow) -> None:
-    """SIGTERM the worker, as a deploy does."""
-    _target(lambda: stage.worker.alive() and stage.searchers())
-    _signal(blow, signal.SIGTERM, stage.worker.pid)
-
-
-def searcher_killed(stage: Stage, blow: Blow) -> None:
-    """SIGKILL a searcher, whatever it does."""
-    _signal(blow, signal.SIGKILL, _one(blow, _target(stage.searchers)))
-
-
-def child_killed(stage: Stage, blow: Blow) -> None:
-    """SIGKILL the process that carries out a search."""
-    _signal(blow, signal.SIGKILL, _in_mid_search(stage, blow)[1])
-
-
-def both_killed(stage: Stage, blow: Blow) -> None:
-    """SIGKILL a searcher and the process that it has forked."""
-    _signal(blow, signal.SIGKILL, *_in_mid_search(stage, blow))
-
-
-def both_stalled(stage: Stage, blow: Blow) -> None:
-    """Stop a searcher and its child as a machine that stalls: they wake late and know nothing of it."""
-    _stopped(blow, *_in_mid_search(stage, blow))
-
-
-def reconciler_killed(stage: Stage, blow: Blow) -> None:
-    """SIGKILL the reconciler."""
-    _signal(blow, signal.SIGKILL, _target(stage.reconciler))
-
-
-def web_killed(stage: Stage, blow: Blow) -> None:
-    """SIGKILL the web process."""
-    _target(stage.web.alive)
-    _signal(blow, signal.SIGKILL, stage.web.pid)
-
-
-def web_stalled(stage: Stage, blow: Blow) -> None:
-    """Stop the web process for a while."""
-    _target(stage.web.alive)
-    _stopped(blow, stage.web.pid)
-
-
-def redis_killed(stage: Stage, blow: Blow) -> None:
-    """SIGKILL Redis; the keeper starts it with the append-only file as it was left."""
-    _target(lambda: stage.redis.alive() and _redis_says(stage, lambda client: client.ping()))
-    _signal(blow, signal.SIGKILL, stage.redis.pid)
-
-
-def redis_hung(stage: Stage, blow: Blow) -> None:
-    """Stop Redis for a while."""
-    _target(stage.redis.alive)
-    _stopped(blow, stage.redis.pid)
-
-
-def redis_emptied(stage: Stage, blow: Blow) -> None:
-    """Take everything out of Redis."""
-    _target(lambda: _redis_says(stage, lambda client: client.flushall()))
-    blow.struck = time.time()
-
-
-def redis_full(stage: Stage, blow: Blow) -> None:
-    """Let Redis refuse whatever takes memory."""
-    _target(lambda: _redis_says(stage, lambda client: client.config_set("maxmemory", 1)))
-    blow.struck = time.time()
-    time.sleep(blow.seconds)
-    while not _redis_says(stage, lambda client: client.config_set("maxmemory", 0)):
-        time.sleep(FILLING)
-
-
-def _redis_says(stage: Stage, ask: Callable[[redis.Redis], object]) -> bool:
-    """Whether Redis did it; False where it is away or hangs."""
-    client = stage.redis.client()
     try:
-        return bool(ask(client))
-    except redis.RedisError:
-        return False
+        with contextlib.suppress(MissedError):
+            FAULTS[blow.fault].strike(stage, blow)
     finally:
-        client.close()
-
-
-def database_held(stage: Stage, blow: Blow) -> None:
-    """Hold the lock that every writer needs."""
-    engine = sa.make_url(stage.settings.database_url)
-    if engine.get_backend_name() == "sqlite":
-        with contextlib.closing(sqlite3.connect(str(engine.database), timeout=PATIENCE)) as held:
-            held.isolation_level = None
-            held.execute("BEGIN IMMEDIATE")
-            blow.struck = time.time()
-            time.sleep(blow.seconds)
-            held.execute("ROLLBACK")
-        return
-    with (
-        contextlib.suppress(psycopg.OperationalError),  # cut, perhaps
-        contextlib.closing(psycopg.connect(_postgres(stage))) as held,
-    ):
-        held.execute("LOCK TABLE searches IN ACCESS EXCLUSIVE MODE")
-        blow.struck = time.time()
-        time.sleep(blow.seconds)
-
-
-def connections_cut(stage: Stage, blow: Blow) -> None:
-    """Let PostgreSQL end every connection again and again."""
-    until = time.monotonic() + blow.seconds
-    while time.monotonic() < until:
-        with contextlib.suppress(psycopg.OperationalError):  # another such fault was quicker
-            cut(_postgres(stage))
-            blow.struck = blow.struck or time.time()
-        time.sleep(blow.chance / 2)
-
-
-def _postgres(stage: Stage) -> str:
-    return stage.settings.database_url.replace("+psycopg", "")
-
-
-def uploads_disk_full(stage: Stage, blow: Blow) -> None:
-    """Leave not a byte where the pictures lie."""
-    _fill(stage.uploads, blow)
-
-
-def data_disk_full(stage: Stage, blow: Blow) -> None:
-    """Leave not a byte where database, index and Redis lie."""
-    _fill(stage.data, blow)
-
-
-def _fill(folder: Path, blow: Blow) -> None:
-    filler = folder / f"filler-{blow.number}"
-    until = time.monotonic() + blow.seconds
-    with filler.open("wb", buffering=0) as file:
-        for size in (1 << 20, 4096):
-            _write_until_full(file.fileno(), size)
-        blow.struck = time.time()
-        while time.monotonic() < until:
-            _write_until_full(file.fileno(), 4096)
-            time.sleep(FILLING)
-    filler.unlink()
-
-
-def _write_until_full(descriptor: int, size: int) -> None:
-    with contextlib.suppress(OSError):
-        while os.write(descriptor, bytes(size)) == size:
-            pass
-
-
-_indexing = threading.Lock()
-
-
-def index_swapped(stage: Stage, blow: Blow) -> None:
-    """Index the gallery: another generation, with the same pictures."""
-    with _indexing:
-        blow.struck = time.time()
-        while not stage.index():  # the disk is full: its owner tries again
-            time.sleep(1.0)
+        blow.ended = time.time()
 
 
 FAULTS: dict[str, Kind] = {
-    "supervisor killed": Kind(supervisor_killed),
-    "worker told to stop": Kind(worker_told_to_stop),
-    "searcher killed": Kind(searcher_killed),
-    "child killed": Kind(child_killed),
-    "both killed": Kind(both_killed),
-    "both stalled": Kind(both_stalled, 2.0, 16.0),
-    "reconciler killed": Kind(reconciler_killed),
-    "web killed": Kind(web_killed),
-    "web stalled": Kind(web_stalled, 1.0, 5.0),
-    "redis killed": Kind(redis_killed),
-    "redis hung": Kind(redis_hung, 2.0, 8.0),
-    "redis emptied": Kind(redis_emptied),
-    "redis full": Kind(redis_full, 2.0, 8.0),
-    "database held": Kind(database_held, 2.0, 14.0),
-    "connections cut": Kind(connections_cut, 1.0, 5.0, database="postgresql"),
-    "uploads disk full": Kind(uploads_disk_full, 2.0, 6.0),
-    "data disk full": Kind(data_disk_full, 2.0, 6.0),
-    "index swapped": Kind(index_swapped, harmless=True),
+    "supervisor killed": Kind(strikes.supervisor_killed),
+    "worker told to stop": Kind(strikes.worker_told_to_stop),
+    "searcher killed": Kind(strikes.searcher_killed),
+    "child killed": Kind(strikes.child_killed),
+    "both killed": Kind(strikes.both_killed),
+    "both stalled": Kind(strikes.both_stalled, 2.0, 16.0),
+    "reconciler killed": Kind(strikes.reconciler_killed),
+    "web killed": Kind(strikes.web_killed),
+    "web stalled": Kind(strikes.web_stalled, 1.0, 5.0),
+    "redis killed": Kind(strikes.redis_killed),
+    "redis hung": Kind(strikes.redis_hung, 2.0, 8.0),
+    "redis emptied": Kind(strikes.redis_emptied),
+    "redis full": Kind(strikes.redis_full, 2.0, 8.0),
+    "database held": Kind(strikes.database_held, 2.0, 14.0),
+    "connections cut": Kind(strikes.connections_cut, 1.0, 5.0, database="postgresql"),
+    "database crashed": Kind(strikes.database_crashed, database="postgresql"),
+    "uploads disk full": Kind(strikes.uploads_disk_full, 2.0, 6.0),
+    "data disk full": Kind(strikes.data_disk_full, 2.0, 6.0),
+    "index swapped": Kind(strikes.index_swapped, harmless=True),
 }

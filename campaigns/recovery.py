@@ -7,7 +7,8 @@ from bisect import bisect_right
 from collections.abc import Sequence
 
 from campaigns.evidence import Row
-from campaigns.faults import FAULTS, Blow
+from campaigns.faults import FAULTS
+from campaigns.strikes import Blow
 
 PROMISED = 15.0  # seconds from any death, or the end of any outage, to the next search that is done
 

@@ -22,10 +22,11 @@ from app.extensions import db
 from app.transactions import transaction
 from campaigns import evidence
 from campaigns.evidence import Evidence, Row
-from campaigns.faults import FAULTS, Blow, plan
+from campaigns.faults import FAULTS, plan
 from campaigns.judgement import findings
 from campaigns.recovery import recoveries
 from campaigns.stage import queries, signature, signed
+from campaigns.strikes import Blow
 from campaigns.tickets import Ticket
 from config import ROOT, load_settings
 from model.pictures import open_rgb

@@ -64,8 +64,8 @@ def installed() -> bool:
 
 
 @contextlib.contextmanager
-def postgres_server() -> Iterator[PostgresUnderTest]:
-    """A server until the block ends."""
+def postgres_server(*options: str) -> Iterator[PostgresUnderTest]:
+    """A server until the block ends; `options` (``"synchronous_commit=on"``) go before `OPTIONS`."""
     with tempfile.TemporaryDirectory(prefix="vitrine-pg-") as folder:
         directory = Path(folder)
         who = _user()
@@ -74,7 +74,7 @@ def postgres_server() -> Iterator[PostgresUnderTest]:
         data = directory / "data"
         initdb = [str(_program("initdb")), "-D", str(data), "-U", "postgres", "-A", "trust", "-N"]
         subprocess.run([*initdb, "-E", "UTF8"], check=True, capture_output=True, cwd="/", **who)
-        settings = itertools.chain.from_iterable(("-c", option) for option in OPTIONS)
+        settings = itertools.chain.from_iterable(("-c", option) for option in (*OPTIONS, *options))
         command = [str(_program("postgres")), "-D", str(data), "-k", folder, "-h", "", *settings]
         with (directory / "log").open("wb") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log, cwd="/", **who)
