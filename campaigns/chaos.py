@@ -28,11 +28,12 @@ from campaigns import evidence as found
 from campaigns.clients import Door, Page, Program
 from campaigns.crowd import Crowd
 from campaigns.evidence import Evidence
-from campaigns.faults import FAULTS, GAP, plan, strike
-from campaigns.judgement import findings
+from campaigns.faults import FAULTS, plan, strike
+from campaigns.judgement import PATIENCE, findings
 from campaigns.recovery import recoveries, spread
 from campaigns.stage import Stage, queries
 from campaigns.strikes import Blow
+from campaigns.tickets import Hit
 from config import ROOT
 from scripts.redis_server import socket_directory
 from tests.support.postgres import postgres_server
@@ -40,7 +41,8 @@ from tests.support.postgres import postgres_server
 SEARCHES, BLOWS, SEED = 2_000, 200, 20_260_101
 CLIENTS = 24
 CALM_SECONDS = 300.0
-PATIENCE = 60.0  # seconds after the last fault until everything has ended
+TICK = 0.05
+BEHIND = 12  # searches that wait for a client, until no further fault strikes
 QUIET = 30.0  # seconds more for Redis's books and orphaned processes
 DURABLE = "synchronous_commit=on"  # what PostgreSQL has committed, it must have after a crash of its own
 KEPT = ROOT / "build" / "chaos"
@@ -50,21 +52,26 @@ PLACE, DATABASE = "VITRINE_CHAOS_PLACE", "VITRINE_CHAOS_DATABASE"  # from the ou
 def play(stage: Stage, searches: int, blows: list[Blow], seed: int) -> Evidence:
     """Play a campaign on a stage that runs, and gather what is to be judged."""
     pictures = queries(max(20, searches // 20))
-    crowd = Crowd(_doors(stage), pictures)
-    every = range(len(pictures))
-    crowd.start("calm", every, 0.0, seed)
-    if not crowd.finish(CALM_SECONDS) or {ticket.status for ticket in crowd.tickets} != {"done"}:
-        raise RuntimeError(f"the calm run failed; its logs are in {stage.logs}")
-    expected = {ticket.picture: ticket.hits for ticket in crowd.tickets}
-    chosen = [number % len(pictures) for number in range(searches)]
-    random.Random(f"{seed} pictures").shuffle(chosen)
-    crowd.start("faults", chosen, blows[-1].at + GAP, seed)
-    _strike_all(stage, blows)
-    seen = Evidence(crowd.tickets, blows, expected)
-    seen.in_time = crowd.finish(PATIENCE - (time.time() - max(blow.ended for blow in blows)))
-    crowd.look_once_more(PATIENCE)
+    with contextlib.closing(Crowd(_doors(stage), pictures)) as crowd:
+        expected = _calm(stage, crowd, len(pictures), seed)
+        chosen = [number % len(pictures) for number in range(searches)]
+        random.Random(f"{seed} pictures").shuffle(chosen)
+        crowd.start("faults", chosen, blows[-1].at, seed)
+        _strike_all(stage, blows, crowd)
+        seen = Evidence(crowd.tickets, blows, expected)
+        seen.in_time = crowd.finish(PATIENCE)
+        crowd.look_once_more(PATIENCE)
     _settle(stage, seen)
     return seen
+
+
+def _calm(stage: Stage, crowd: Crowd, pictures: int, seed: int) -> dict[int, list[Hit]]:
+    """Search with each picture while nothing strikes; return what was found."""
+    crowd.start("calm", range(pictures), 0.0, seed)
+    crowd.release(0.0)
+    if not crowd.finish(CALM_SECONDS) or {ticket.status for ticket in crowd.tickets} != {"done"}:
+        raise RuntimeError(f"the calm run failed; its logs are in {stage.logs}")
+    return {ticket.picture: ticket.hits for ticket in crowd.tickets}
 
 
 def _doors(stage: Stage) -> list[Door]:
@@ -73,18 +80,24 @@ def _doors(stage: Stage) -> list[Door]:
     return [*programs, *(Page(stage.address) for _ in range(CLIENTS - len(programs)))]
 
 
-def _strike_all(stage: Stage, blows: list[Blow]) -> None:
-    """Strike each blow at its time, in a thread of its own, since they may overlap."""
-    began = time.monotonic()
-    threads = []
+def _strike_all(stage: Stage, blows: list[Blow], crowd: Crowd) -> None:
+    """Strike each blow at its time, in a thread of its own, since they may overlap.
+
+    The campaign's clock stands still while more than `BEHIND` searches are due that no client is free for: a
+    slow machine takes longer, and has as many searches for each fault.
+    """
+    clock, threads = 0.0, []
     with tqdm(total=len(blows), disable=None, mininterval=2.0) as progress:
         for blow in blows:
-            time.sleep(max(0.0, began + blow.at - time.monotonic()))
+            while clock < blow.at:
+                time.sleep(TICK)
+                clock += TICK if crowd.release(clock) <= BEHIND else 0.0
             threads.append(threading.Thread(target=strike, args=(stage, blow)))
             threads[-1].start()
             progress.update()
-        for thread in threads:
-            thread.join()
+    crowd.release(blows[-1].at)
+    for thread in threads:
+        thread.join()
 
 
 def _settle(stage: Stage, seen: Evidence) -> None:

@@ -11,6 +11,8 @@ from campaigns.evidence import Evidence, Row
 from campaigns.recovery import too_slow
 from campaigns.tickets import Ticket
 
+PATIENCE = 60.0  # seconds after the last fault until everything has ended
+
 # What may be logged as an error while databases are held, connections cut, disks full and Redis away.
 EXPECTED_ERRORS = tuple(
     re.compile(pattern)
@@ -71,9 +73,12 @@ def _rows(evidence: Evidence) -> Iterator[str]:
     for submission, count in Counter(row.submission for row in evidence.rows).items():
         if count > 1:
             yield f"doubled: {submission} has {count} rows"
+    quiet = max(blow.ended for blow in evidence.blows)
     for row in evidence.rows:
         if row.status not in ("done", "failed"):
             yield f"not ended: {row.submission} is {row.status}, attempt {row.attempt}"
+        elif (seconds := row.finished - max(row.created, quiet)) > PATIENCE:
+            yield f"not ended: {row.submission}, until {seconds:.0f} s after the last fault"
         if row.status == "failed" and (row.code, row.attempt, row.hits) != (WORKER_LOST, MAX_ATTEMPTS, []):
             yield f"failed: {row.submission} with {row.code}, attempt {row.attempt}, {len(row.hits)} results"
         if (times := evidence.logs.finished.get(row.id, 0)) > 1:

@@ -172,6 +172,10 @@ def come_late(seen: Evidence) -> None:
         row.finished += 20.0 if row.finished > last else 0.0
 
 
+def end_too_late(seen: Evidence) -> None:
+    seen.rows[0].finished = max(blow.ended for blow in seen.blows) + 61.0
+
+
 def finish_twice(seen: Evidence) -> None:
     seen.logs.finished[seen.rows[0].id] = 2
 
@@ -185,6 +189,7 @@ def finish_twice(seen: Evidence) -> None:
         (tell_another_search, "mixed up"),
         (tell_other_results, "was told done and the row says done"),
         (finish_twice, "was finished 2 times"),
+        (end_too_late, "until 61 s after the last fault"),
         (come_late, "slow: no search was done for 2"),
         (lambda seen: seen.tickets[0].wrong.append("watched: status 404"), "watched: status 404"),
         (lambda seen: seen.files.missing.append("a.webp"), "lost: the file a.webp"),
