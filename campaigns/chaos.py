@@ -28,7 +28,7 @@ from campaigns import evidence as found
 from campaigns.clients import Door, Page, Program
 from campaigns.crowd import Crowd
 from campaigns.evidence import Evidence
-from campaigns.faults import FAULTS, plan, strike
+from campaigns.faults import FAULTS, GAP, plan, strike
 from campaigns.judgement import PATIENCE, findings
 from campaigns.recovery import recoveries, spread
 from campaigns.stage import Stage, queries
@@ -56,7 +56,7 @@ def play(stage: Stage, searches: int, blows: list[Blow], seed: int) -> Evidence:
         expected = _calm(stage, crowd, len(pictures), seed)
         chosen = [number % len(pictures) for number in range(searches)]
         random.Random(f"{seed} pictures").shuffle(chosen)
-        crowd.start("faults", chosen, blows[-1].at, seed)
+        crowd.start("faults", chosen, blows[-1].at + GAP, seed)
         _strike_all(stage, blows, crowd)
         seen = Evidence(crowd.tickets, blows, expected)
         seen.in_time = crowd.finish(PATIENCE)
@@ -81,23 +81,35 @@ def _doors(stage: Stage) -> list[Door]:
 
 
 def _strike_all(stage: Stage, blows: list[Blow], crowd: Crowd) -> None:
-    """Strike each blow at its time, in a thread of its own, since they may overlap.
-
-    The campaign's clock stands still while more than `BEHIND` searches are due that no client is free for: a
-    slow machine takes longer, and has as many searches for each fault.
-    """
-    clock, threads = 0.0, []
+    """Strike each blow at its time, in a thread of its own, since they may overlap."""
+    clock, threads = Clock(crowd), []
     with tqdm(total=len(blows), disable=None, mininterval=2.0) as progress:
         for blow in blows:
-            while clock < blow.at:
-                time.sleep(TICK)
-                clock += TICK if crowd.release(clock) <= BEHIND else 0.0
+            clock.wait_until(blow.at)
             threads.append(threading.Thread(target=strike, args=(stage, blow)))
             threads[-1].start()
             progress.update()
-    crowd.release(blows[-1].at)
+    clock.wait_until(blows[-1].at + GAP)  # the last blow, too, may need a search to strike
     for thread in threads:
         thread.join()
+
+
+class Clock:
+    """A campaign's own time: it stands still while more than `BEHIND` searches are due and not begun.
+
+    So a slow machine takes longer, and has as many searches for each fault.
+    """
+
+    def __init__(self, crowd: Crowd) -> None:
+        self._crowd = crowd
+        self._now = 0.0
+
+    def wait_until(self, moment: float) -> None:
+        """Let searches begin, as they are due, until this moment."""
+        while self._now < moment:
+            time.sleep(TICK)
+            if self._crowd.release(self._now) <= BEHIND:
+                self._now += TICK
 
 
 def _settle(stage: Stage, seen: Evidence) -> None:

@@ -32,6 +32,7 @@ from config import ROOT, load_settings
 from model.pictures import open_rgb
 from tests.support.databases import KEY
 
+pytestmark = pytest.mark.timeout(300)  # a campaign for all of them, however small
 SEED = 7
 CAMPAIGN = ["--searches", "8", "--faults", "2", "--seed", str(SEED), "--only", "child killed"]
 
@@ -43,7 +44,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("this user may not mount: sysctl -w kernel.unprivileged_userns_clone=1")
     folder = tmp_path_factory.mktemp("kept")
     command = [sys.executable, "-m", "campaigns.chaos", *CAMPAIGN, "--keep", str(folder)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=110, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder / f"{SEED}-sqlite"
 
