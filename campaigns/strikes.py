@@ -166,22 +166,23 @@ def _redis_says(stage: Stage, ask: Callable[[redis.Redis], object]) -> bool:
 
 def database_held(stage: Stage, blow: Blow) -> None:
     """Hold the lock that every writer needs."""
-    engine = sa.make_url(stage.settings.database_url)
-    if engine.get_backend_name() == "sqlite":
-        with contextlib.closing(sqlite3.connect(str(engine.database), timeout=PATIENCE)) as held:
+    url = sa.make_url(stage.settings.database_url)
+    if url.get_backend_name() == "sqlite":
+        with contextlib.closing(sqlite3.connect(str(url.database), timeout=PATIENCE)) as held:
             held.isolation_level = None
             held.execute("BEGIN IMMEDIATE")
             blow.struck = time.time()
             time.sleep(blow.seconds)
             held.execute("ROLLBACK")
         return
-    with (
-        contextlib.suppress(psycopg.OperationalError),  # cut, perhaps
-        contextlib.closing(psycopg.connect(_postgres(stage))) as held,
-    ):
-        held.execute("LOCK TABLE searches IN ACCESS EXCLUSIVE MODE")
-        blow.struck = time.time()
-        time.sleep(blow.seconds)
+    while not blow.struck:
+        with (
+            contextlib.suppress(psycopg.OperationalError),  # cut by another fault, perhaps
+            contextlib.closing(_target(lambda: _connected(stage))) as connection,
+        ):
+            connection.execute("LOCK TABLE searches IN ACCESS EXCLUSIVE MODE")
+            blow.struck = time.time()
+            time.sleep(blow.seconds)
 
 
 def connections_cut(stage: Stage, blow: Blow) -> None:
