@@ -6,12 +6,13 @@ then begin anew. A search that failed and may be tried again: press Retry.
 
 from __future__ import annotations
 
+import functools
 import io
 import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 import requests
 
@@ -52,7 +53,7 @@ class _Caller:
     def leave(self) -> None:
         self._session.close()
 
-    def _ask(self, method: str, path: str, **options: object) -> requests.Response:
+    def _ask(self, method: str, path: str, **options: Any) -> requests.Response:
         try:
             return self._session.request(
                 method, self._address + path, timeout=TIMEOUTS, allow_redirects=False, **options
@@ -138,7 +139,7 @@ class Client:
             if not ticket.ended:
                 continue
             told = Ticket(ticket.submission, ticket.picture)
-            answer = self._patiently(lambda search_id=ticket.search_id: self._door.look(search_id))
+            answer = self._patiently(functools.partial(self._door.look, ticket.search_id))
             if answer is None or answer.status_code != 200:
                 ticket.wrong.append(f"looked once more: {answer and answer.status_code}")
                 continue
@@ -188,7 +189,8 @@ class Client:
 
     def _ended(self, ticket: Ticket) -> bool:
         """Watch a search to its end; False where it came to none."""
-        while (answer := self._patiently(lambda: self._door.look(ticket.search_id))) is not None:
+        look = functools.partial(self._door.look, ticket.search_id)
+        while (answer := self._patiently(look)) is not None:
             if answer.status_code != 200:
                 ticket.wrong.append(f"watched: status {answer.status_code}")
                 return False

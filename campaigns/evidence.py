@@ -200,5 +200,6 @@ def _seconds(moment: datetime | None) -> float:
     return moment.timestamp() if moment else 0.0
 
 
-def _hits(kept: list[list[object]]) -> list[Hit]:
-    return [tuple(hit) for hit in kept]
+def _hits(kept: list[tuple[int, str, str, float]]) -> list[Hit]:
+    """JSON knows lists only."""
+    return [(rank, item, name, score) for rank, item, name, score in kept]

@@ -132,17 +132,14 @@ class Stage:
         with self.app.app_context():
             return tokens.create(accounts.create(name, PASSWORD).id, "campaign")
 
-    def read(self, statement: sa.Select[tuple[T]]) -> T | None:
-        """One value from the database; None where it cannot be read now."""
+    def reconciler(self) -> int:
+        """The reconciler's process id, as its lease says; 0 where there is none or nobody can say now."""
+        statement = sa.select(Lease.holder).where(Lease.name == RECONCILER)
         with self.app.app_context():
             try:
-                return db.session.scalar(statement)
+                holder = db.session.scalar(statement) or ":0"
             except sa.exc.OperationalError:
-                return None
-
-    def reconciler(self) -> int:
-        """The reconciler's process id, as its lease says; 0 where there is none now."""
-        holder = self.read(sa.select(Lease.holder).where(Lease.name == RECONCILER)) or ":0"
+                return 0
         pid = int(holder.rpartition(":")[2])
         return pid if pid in children(self.worker.pid) else 0
 
