@@ -178,9 +178,9 @@ def signed(png: bytes, text: str) -> bytes:
     return png[:HEADER] + chunk + png[HEADER:]
 
 
-def signature(png: bytes) -> str:
-    """What `signed` has written; empty where the file breaks off before it."""
-    found = re.match(rb"(\S+)\n", png[HEADER + 4 + len(COMMENT) :])
+def signature(file: bytes) -> str:
+    """What `signed` has written; empty where the file is another or breaks off before it."""
+    found = re.match(COMMENT + rb"([\w-]+)\n", file[HEADER + 4 :])
     return found[1].decode() if found else ""
 
 

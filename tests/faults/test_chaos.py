@@ -29,7 +29,7 @@ from campaigns.stage import queries, signature, signed
 from campaigns.strikes import Blow
 from campaigns.tickets import Ticket
 from config import ROOT, load_settings
-from model.pictures import open_rgb
+from model.pictures import open_rgb, webp
 from tests.support.databases import KEY
 
 pytestmark = pytest.mark.timeout(300)  # a campaign for all of them, however small
@@ -228,6 +228,8 @@ def test_a_signed_picture_is_the_same_picture_and_says_whose_it_is() -> None:
     assert signature(mine) == "faults-000001-1"
     assert [signature(mine[:length]) for length in (0, 40, 50)] == ["", "", ""]
     assert signature(png) == ""
+    assert signature(webp(open_rgb(png), 320, 90)) == ""
+    assert signature(bytes(range(256))) == ""
 
 
 def test_recovery_is_measured_from_the_last_of_faults_that_overlap() -> None:
