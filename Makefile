@@ -57,6 +57,9 @@ audit: setup ## Ask PyPI's database for known vulnerabilities of the locked depe
 	@test -x $(AUDIT) || { $(BIN)/python -m venv build/audit && build/audit/bin/pip install --quiet pip-audit; }
 	@$(AUDIT) --disable-pip --require-hashes --strict -r requirements.lock
 
+load: setup-dev ## 50 browsers for ten minutes on two cores, then a flood (SHORT=1: 40 s, no times judged)
+	@$(BIN)/python -m campaigns.load $(if $(SHORT),--short) $(ARGS)
+
 lock: setup ## Choose and pin the dependencies anew, with hashes
 	@test -x $(UV) || { $(BIN)/python -m venv build/uv && build/uv/bin/pip install --quiet uv; }
 	@$(UV) pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
