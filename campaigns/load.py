@@ -52,6 +52,7 @@ class Form:
     pace: float = 5.0
     browsers: int = 50
     members: int = 10  # browsers that are signed in
+    workers: int = 2
     flood: int = 1000
     uploads: int = 60
     gallery: int = 3000
@@ -95,10 +96,11 @@ def site(form: Form, database: str) -> Iterator[Site]:
         log = directory / "web.log"
         web = process("wsgi.py", environ=made.environ, log=log, ready=lambda: answers(url))
         roles = {"web": stack.enter_context(web).popen.pid}
-        worker = stack.enter_context(made.worker())
-        searcher = made.searchers()[0]
-        (reconciler,) = worker.descendants() - {searcher}
-        roles |= {"worker": worker.popen.pid, "searcher": searcher, "reconciler": reconciler}
+        worker = stack.enter_context(made.worker(workers=form.workers))
+        searchers = made.searchers()
+        (reconciler,) = worker.descendants() - set(searchers)
+        roles |= {"worker": worker.popen.pid, "reconciler": reconciler}
+        roles |= {f"searcher {number}": pid for number, pid in enumerate(searchers, 1)}
         yield Site(url, roles, made)
 
 

@@ -24,8 +24,9 @@ def webp(image: Image.Image, side: int, quality: int = 82) -> bytes:
     bytes
         A WebP file without EXIF, XMP or colour profile.
     """
+    small = _fitted(image, side, Image.Resampling.LANCZOS)
     # Method 2 costs half of method 4's time, and makes files 2 % larger; 3 and 4 cost alike.
-    return _encoded(_fitted(image, side), "WEBP", quality=quality, method=2)
+    return _encoded(small, "WEBP", quality=quality, method=2)
 
 
 def jpeg(image: Image.Image, side: int, quality: int = 90) -> bytes:
@@ -45,13 +46,19 @@ def jpeg(image: Image.Image, side: int, quality: int = 90) -> bytes:
     bytes
         A JPEG file without EXIF, XMP or colour profile.
     """
-    return _encoded(_fitted(image, side), "JPEG", quality=quality)
+    # Lanczos takes twice as long, for a difference (39 dB) like that which JPEG makes.
+    return _encoded(_fitted(image, side, Image.Resampling.HAMMING), "JPEG", quality=quality)
 
 
-def _fitted(image: Image.Image, side: int) -> Image.Image:
-    small = image.copy()
-    small.info.clear()  # a comment would be written by itself
-    small.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=3.0)
+def _fitted(image: Image.Image, side: int, resampling: Image.Resampling) -> Image.Image:
+    """Return a new picture without metadata, of which a comment would be written by itself."""
+    longest = max(image.size)
+    if longest <= side:
+        small = image.copy()
+    else:
+        width, height = (max(1, round(length * side / longest)) for length in image.size)
+        small = image.resize((width, height), resampling, reducing_gap=3.0)
+    small.info.clear()
     return small
 
 
