@@ -32,7 +32,8 @@ class Answer(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """One search that was accepted: how it ended, what it found, best first, and after how long it was seen.
+    """One search that was accepted: in which phase it was seen to have ended, how, what it found, best first,
+    and how many seconds after it was sent.
 
     `status` is empty where no end was seen.
     """

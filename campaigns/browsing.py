@@ -41,7 +41,6 @@ class Page(NamedTuple):
 class Search(NamedTuple):
     """A search that was accepted; `picture` is the number of what it searches with."""
 
-    phase: str
     picture: int
     began: float
     url: str
@@ -116,7 +115,7 @@ class Browser:
         if answer.status != 201:
             return None
         told = json.loads(answer.text)
-        return Search(self._answers.phase, number, began, told["url"], told["status_url"])
+        return Search(number, began, told["url"], told["status_url"])
 
     async def _follow(self, search: Search) -> None:
         """Open the search's page, wait as it does, and see the results."""
@@ -130,9 +129,8 @@ class Browser:
         state = await self._poll(search.status_url, deadline, lambda state: state["status"] in ENDED)
         found = tuple(result["item"] for result in state.get("results", ()))
         seconds = time.perf_counter() - search.began
-        self._answers.searches.append(
-            Ended(search.phase, search.picture, state.get("status", ""), found, seconds)
-        )
+        ended = Ended(self._answers.phase, search.picture, state.get("status", ""), found, seconds)
+        self._answers.searches.append(ended)
         self._watched = search.status_url
         return state
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from campaigns.answers import percentile
-from campaigns.verdict import AFTER, FLOOD, RECOVERY, STEADY, WARM_UP, Run
+from campaigns.verdict import FLOOD, PHASES, STEADY, Run
 
 SHARES = (0.50, 0.95, 0.99, 1.0)
 
@@ -22,7 +22,7 @@ def lines(run: Run) -> Iterator[str]:
 def _times(run: Run) -> Iterator[str]:
     yield "| phase | answers of | count | p50 ms | p95 ms | p99 ms | most ms |"
     yield "| --- | --- | --- | --- | --- | --- | --- |"
-    for phase in (WARM_UP, STEADY, FLOOD, RECOVERY, AFTER):
+    for phase in PHASES:
         for kind, seconds in sorted(run.answers.kinds(phase).items()):
             shown = " | ".join(f"{percentile(seconds, share) * 1000:.0f}" for share in SHARES)
             yield f"| {phase} | {kind} | {len(seconds):,} | {shown} |"

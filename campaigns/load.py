@@ -27,7 +27,7 @@ from app.extensions import db
 from campaigns import browsing, photographs
 from campaigns.browsing import Browser
 from campaigns.figures import lines
-from campaigns.verdict import AFTER, FLOOD, RECOVERY, STEADY, WARM_UP, Run, missed
+from campaigns.verdict import AFTER, FLOOD, LAST_VISITS, RECOVERY, STEADY, WARM_UP, Run, missed
 from campaigns.watch import Watch
 from config import BUNDLED_WEIGHTS
 from gallery.indexing import build
@@ -143,6 +143,8 @@ async def _visits(form: Form, run: Run, browsers: Sequence[Browser]) -> None:
     )
     await asyncio.sleep(form.warm_up)
     run.answers.phase = STEADY
+    await asyncio.sleep(form.steady)
+    run.answers.phase = LAST_VISITS
     await visiting
 
 

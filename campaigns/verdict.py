@@ -12,7 +12,9 @@ from campaigns.watch import Depth, Memory, edges
 PAGE_SECONDS = 0.100  # for 95 of 100 answers of each kind
 GROWTH = 0.05
 PACE = 0.98  # of the searches wanted
-WARM_UP, STEADY, FLOOD, RECOVERY, AFTER = "warm-up", "steady", "flood", "recovery", "after"
+WARM_UP, STEADY, LAST_VISITS = "warm-up", "steady", "last visits"
+FLOOD, RECOVERY, AFTER = "flood", "recovery", "after"
+PHASES = (WARM_UP, STEADY, LAST_VISITS, FLOOD, RECOVERY, AFTER)
 ONCE = frozenset({"sign up"})  # kinds that belong to no visit
 
 

@@ -174,7 +174,13 @@ def test_a_few_browsers_and_a_small_flood_are_played_for_real() -> None:
     kinds = run.answers.kinds(STEADY)
     assert {"home", "upload", "waiting", "status", "results", "picture"} <= set(kinds)
     assert len(kinds["status"]) > len(kinds["upload"])
-    assert {sample.role for sample in run.memory} == {"web", "worker", "reconciler", "searcher 1", "searcher 2"}
+    assert {sample.role for sample in run.memory} == {
+        "web",
+        "worker",
+        "reconciler",
+        "searcher 1",
+        "searcher 2",
+    }
     assert max(depth.pending for depth in run.depths) == TINY.cap
     report = "\n".join(lines(run))
     assert "| steady | home |" in report
