@@ -14,7 +14,7 @@ def lines(run: Run) -> Iterator[str]:
     """Yield the lines of a report."""
     yield from _times(run)
     yield ""
-    yield from _memory(run)
+    yield from _uses(run)
     yield ""
     yield from _rest(run)
 
@@ -28,11 +28,11 @@ def _times(run: Run) -> Iterator[str]:
             yield f"| {phase} | {kind} | {len(seconds):,} | {shown} |"
 
 
-def _memory(run: Run) -> Iterator[str]:
-    yield "| process | MiB at the beginning | MiB at the end | growth |"
-    yield "| --- | --- | --- | --- |"
-    for role, (first, last) in run.grown().items():
-        yield f"| {role} | {first / 1024:.1f} | {last / 1024:.1f} | {last / first - 1:+.1%} |"
+def _uses(run: Run) -> Iterator[str]:
+    yield "| process | MiB at the beginning | MiB at the end | growth | of a core |"
+    yield "| --- | --- | --- | --- | --- |"
+    for role, (first, last, core) in run.uses().items():
+        yield f"| {role} | {first / 1024:.1f} | {last / 1024:.1f} | {last / first - 1:+.1%} | {core:.2f} |"
 
 
 def _rest(run: Run) -> Iterator[str]:

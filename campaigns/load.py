@@ -117,7 +117,7 @@ def play(form: Form, database: str = "sqlite") -> Run:
     with site(form, database) as visited:
         with Watch(visited.roles, visited.pending, lambda: run.answers.phase) as watch:
             asyncio.run(_play(form, visited.url, run, pictures))
-        run.memory, run.depths = watch.memory, watch.depths
+        run.samples, run.depths = watch.samples, watch.depths
     return run
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from campaigns.answers import REFUSALS, Answers, percentile
-from campaigns.watch import Depth, Memory, edges
+from campaigns.watch import Depth, Sample, Use, edges
 
 PAGE_SECONDS = 0.100  # for 95 of 100 answers of each kind
 GROWTH = 0.05
@@ -16,6 +17,14 @@ WARM_UP, STEADY, LAST_VISITS = "warm-up", "steady", "last visits"
 FLOOD, RECOVERY, AFTER = "flood", "recovery", "after"
 PHASES = (WARM_UP, STEADY, LAST_VISITS, FLOOD, RECOVERY, AFTER)
 ONCE = frozenset({"sign up"})  # kinds that belong to no visit
+
+
+class Taken(NamedTuple):
+    """Resident memory in KiB, at the beginning and at the end, and the share of one core."""
+
+    first: int
+    last: int
+    core: float
 
 
 @dataclass
@@ -30,16 +39,16 @@ class Run:
     wanted: int
     recovery: float = 0.0
     answers: Answers = field(default_factory=Answers)
-    memory: list[Memory] = field(default_factory=list)
+    samples: list[Sample] = field(default_factory=list)
     depths: list[Depth] = field(default_factory=list)
 
-    def grown(self) -> dict[str, tuple[int, int]]:
-        """Resident memory of each process in KiB, at the beginning and at the end of the steady phase."""
-        roles: dict[str, list[int]] = defaultdict(list)
-        for sample in self.memory:
-            if sample.phase == STEADY and sample.resident is not None:
-                roles[sample.role].append(sample.resident)
-        return {role: edges(samples) for role, samples in roles.items()}
+    def uses(self) -> dict[str, Taken]:
+        """What each process took in the steady phase."""
+        roles: dict[str, list[tuple[float, Use]]] = defaultdict(list)
+        for sample in self.samples:
+            if sample.phase == STEADY and sample.use is not None:
+                roles[sample.role].append((sample.seconds, sample.use))
+        return {role: _taken(found) for role, found in roles.items()}
 
 
 def missed(run: Run, *, timed: bool) -> list[str]:
@@ -105,9 +114,9 @@ def _recovery(run: Run) -> Iterator[str]:
 
 
 def _alive(run: Run) -> Iterator[str]:
-    if not run.memory:
+    if not run.samples:
         yield "no process was looked at"
-    for role in sorted({sample.role for sample in run.memory if sample.resident is None}):
+    for role in sorted({sample.role for sample in run.samples if sample.use is None}):
         yield f"{role}: the process ended"
 
 
@@ -125,6 +134,12 @@ def _pace(run: Run) -> Iterator[str]:
 
 
 def _growth(run: Run) -> Iterator[str]:
-    for role, (first, last) in run.grown().items():
+    for role, (first, last, _) in run.uses().items():
         if last > first * (1 + GROWTH):
             yield f"{role}: memory grew by {last / first - 1:.1%}, from {first >> 10} to {last >> 10} MiB"
+
+
+def _taken(found: list[tuple[float, Use]]) -> Taken:
+    first, last = edges([use.resident for _, use in found])
+    elapsed = found[-1][0] - found[0][0]
+    return Taken(first, last, (found[-1][1].cpu - found[0][1].cpu) / elapsed if elapsed else 0.0)

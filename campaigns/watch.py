@@ -1,8 +1,8 @@
-"""Looks at the site from outside while it is under load: memory of its processes, searches that wait."""
+"""Looks at the site from outside while it is under load: what its processes take, how many searches wait."""
 
 from __future__ import annotations
 
-import re
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -11,16 +11,26 @@ from statistics import median
 from types import TracebackType
 from typing import NamedTuple, Self
 
-MEMORY_EVERY, DEPTH_EVERY = 1.0, 0.1  # seconds
+USE_EVERY, DEPTH_EVERY = 1.0, 0.1  # seconds
 EDGE = 0.1  # share of the samples that are compared at the beginning and at the end
 
 
-class Memory(NamedTuple):
-    """Resident memory of one process at one moment, in KiB; None where it is gone."""
+class Use(NamedTuple):
+    """What a process holds and has taken: resident memory in KiB, and seconds of CPU time with those of its
+    children that have ended.
+    """
+
+    resident: int
+    cpu: float
+
+
+class Sample(NamedTuple):
+    """One process at one moment; `use` is None where it is gone."""
 
     phase: str
     role: str
-    resident: int | None
+    seconds: float
+    use: Use | None
 
 
 class Depth(NamedTuple):
@@ -47,7 +57,7 @@ class Watch:
         self, roles: Mapping[str, int], pending: Callable[[], int], phase: Callable[[], str]
     ) -> None:
         self._roles, self._pending, self._phase = dict(roles), pending, phase
-        self.memory: list[Memory] = []
+        self.samples: list[Sample] = []
         self.depths: list[Depth] = []
         self.error: BaseException | None = None
         self._stop = threading.Event()
@@ -72,23 +82,27 @@ class Watch:
             self.error = error
 
     def _sample(self) -> None:
-        memory_due = 0.0
+        due = 0.0
         while not self._stop.wait(DEPTH_EVERY):
             phase = self._phase()
             self.depths.append(Depth(phase, self._pending()))
-            if time.monotonic() >= memory_due:
-                memory_due = time.monotonic() + MEMORY_EVERY
-                self.memory += [Memory(phase, role, resident(pid)) for role, pid in self._roles.items()]
+            now = time.monotonic()
+            if now >= due:
+                due = now + USE_EVERY
+                self.samples += [Sample(phase, role, now, use(pid)) for role, pid in self._roles.items()]
 
 
-def resident(pid: int) -> int | None:
-    """Resident memory of a process in KiB (Linux); None where there is no such process."""
+def use(pid: int) -> Use | None:
+    """What a process takes (Linux); None where there is no such process."""
     try:
-        status = Path(f"/proc/{pid}/status").read_text()
-    except FileNotFoundError:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
         return None
-    found = re.search(r"^VmRSS:\s+(\d+) kB$", status, re.MULTILINE)
-    return int(found[1]) if found else None  # a zombie has none
+    state, ticks, pages = fields[0], fields[11:15], int(fields[21])
+    if state == "Z":  # a zombie
+        return None
+    cpu = sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+    return Use(pages * os.sysconf("SC_PAGE_SIZE") >> 10, cpu)
 
 
 def edges(samples: list[int]) -> tuple[int, int]:

@@ -19,7 +19,7 @@ from campaigns.browsing import Browser
 from campaigns.figures import lines
 from campaigns.load import Form, play
 from campaigns.verdict import AFTER, FLOOD, STEADY, Run, missed
-from campaigns.watch import Depth, Memory, Watch, edges
+from campaigns.watch import Depth, Sample, Use, Watch, edges
 from config import ROOT
 from tests.support.servers import free_port
 
@@ -48,12 +48,17 @@ def sound() -> Run:
         Answer(FLOOD, "upload", 503, 0.9, "queue_full", "30"),
         Answer(AFTER, "home", 200, 0.02),
     ]
-    memory = [Memory(STEADY, "web", 100_000 + 100 * second) for second in range(40)]
-    return Run(8, 20, 1.0, Answers(AFTER, answers, searches), memory, [Depth(STEADY, 3), Depth(FLOOD, 8)])
+    samples = [sample("web", second, 100_000 + 100 * second) for second in range(40)]
+    return Run(8, 20, 1.0, Answers(AFTER, answers, searches), samples, [Depth(STEADY, 3), Depth(FLOOD, 8)])
+
+
+def sample(role: str, second: int, resident: int) -> Sample:
+    return Sample(STEADY, role, second, Use(resident, 0.25 * second))
 
 
 def test_a_site_that_holds_is_found_to_hold() -> None:
     assert missed(sound(), timed=True) == []
+    assert sound().uses() == {"web": (100_150, 103_750, 0.25)}
 
 
 def answered(*answers: Answer) -> Callable[[Run], None]:
@@ -91,14 +96,14 @@ WRONG = {
         Answer(AFTER, "upload", 503, 0.02, "queue_full", "30")
     ),
     "nothing came after the flood": without(AFTER),
-    "worker: the process ended": lambda run: run.memory.append(Memory(FLOOD, "worker", None)),
-    "no process was looked at": lambda run: run.memory.clear(),
+    "worker: the process ended": lambda run: run.samples.append(Sample(FLOOD, "worker", 50.0, None)),
+    "no process was looked at": lambda run: run.samples.clear(),
 }
 SLOW = {
     "home: p95 is 220 ms": answered(Answer(STEADY, "home", 200, 0.3)),
     "19 searches were done in the steady phase, and 20": lambda run: run.answers.searches.pop(),
-    "web: memory grew by 5.9%": lambda run: run.memory.extend(
-        Memory(STEADY, "web", 106_180) for _ in range(20)
+    "web: memory grew by 5.9%": lambda run: run.samples.extend(
+        sample("web", second, 106_180) for second in range(40, 60)
     ),
 }
 
@@ -145,10 +150,16 @@ def test_pictures_are_large_and_no_two_uploads_are_the_same_file() -> None:
 
 def test_a_process_that_ends_is_seen_to_end() -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
-        assert watch.resident(process.pid)
+        assert watch.use(process.pid)
         process.communicate(b"\n")
-    assert watch.resident(process.pid) is None
-    assert (watch.resident(os.getpid()) or 0) > 10_000
+    assert watch.use(process.pid) is None
+    before = watch.use(os.getpid())
+    sum(number * number for number in range(3_000_000))
+    after = watch.use(os.getpid())
+    assert before is not None
+    assert after is not None
+    assert before.resident > 10_000
+    assert 0 < after.cpu - before.cpu < 60
 
 
 def test_what_goes_wrong_while_watching_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,7 +185,7 @@ def test_a_few_browsers_and_a_small_flood_are_played_for_real() -> None:
     kinds = run.answers.kinds(STEADY)
     assert {"home", "upload", "waiting", "status", "results", "picture"} <= set(kinds)
     assert len(kinds["status"]) > len(kinds["upload"])
-    assert {sample.role for sample in run.memory} == {
+    assert {each.role for each in run.samples} == {
         "web",
         "worker",
         "reconciler",
@@ -182,6 +193,7 @@ def test_a_few_browsers_and_a_small_flood_are_played_for_real() -> None:
         "searcher 2",
     }
     assert max(depth.pending for depth in run.depths) == TINY.cap
+    assert all(taken.first > 10_000 for taken in run.uses().values())
     report = "\n".join(lines(run))
     assert "| steady | home |" in report
     assert "queue_full" in report
