@@ -1,6 +1,6 @@
 # Everything begins here. Needed: Python 3.11 or newer, make, and the Python package registry.
 .DEFAULT_GOAL := help
-.PHONY: help run test check setup setup-dev lock bench parity fuzz chaos unguarded audit clean
+.PHONY: help run test check setup setup-dev lock bench parity fuzz chaos load unguarded audit clean
 
 # Any Python 3 starts the bootstrap, which looks for 3.11 or newer itself; PYTHON=... names one.
 PYTHON3 := $(shell for python in $(PYTHON) python3 python3.12 python3.11 python3.13 python3.14 python; do \
