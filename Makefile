@@ -1,6 +1,6 @@
 # Everything begins here. Needed: Python 3.11 or newer, make, and the Python package registry.
 .DEFAULT_GOAL := help
-.PHONY: help run test check setup setup-dev lock bench parity fuzz chaos unguarded audit clean
+.PHONY: help run test check setup setup-dev lock bench parity fuzz chaos load unguarded audit clean
 
 # Any Python 3 starts the bootstrap, which looks for 3.11 or newer itself; PYTHON=... names one.
 PYTHON3 := $(shell for python in $(PYTHON) python3 python3.12 python3.11 python3.13 python3.14 python; do \
@@ -56,6 +56,9 @@ unguarded: setup-dev ## Take protections away one at a time, and see which test 
 audit: setup ## Ask PyPI's database for known vulnerabilities of the locked dependencies
 	@test -x $(AUDIT) || { $(BIN)/python -m venv build/audit && build/audit/bin/pip install --quiet pip-audit; }
 	@$(AUDIT) --disable-pip --require-hashes --strict -r requirements.lock
+
+load: setup-dev ## 50 browsers for ten minutes on two cores, then a flood (SHORT=1: 40 s, no times judged)
+	@$(BIN)/python -m campaigns.load $(if $(SHORT),--short) $(ARGS)
 
 lock: setup ## Choose and pin the dependencies anew, with hashes
 	@test -x $(UV) || { $(BIN)/python -m venv build/uv && build/uv/bin/pip install --quiet uv; }

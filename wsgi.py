@@ -12,6 +12,9 @@ from config import Settings, SettingsError, load_settings
 
 SLOW_CLIENT = 60  # seconds without a byte until a connection is closed
 BAD_START = 2
+# Bytes read at once. Between two reads Waitress looks at every open connection: at its own 8 KB, each picture
+# that comes in keeps the process busy for as long as several pages.
+READ_SIZE = 128 * 1024
 
 
 def serve(settings: Settings) -> int:
@@ -33,6 +36,7 @@ def serve(settings: Settings) -> int:
             max_request_body_size=application.config["MAX_CONTENT_LENGTH"],
             channel_timeout=SLOW_CLIENT,
             connection_limit=500,
+            recv_bytes=READ_SIZE,
             ident=None,
             clear_untrusted_proxy_headers=False,  # ProxyFix believes as many proxies as the settings say
         )

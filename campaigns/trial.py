@@ -21,9 +21,10 @@ from campaigns.mutations import Mutant
 from config import BUNDLED_WEIGHTS, load_settings
 from gallery.catalog import THUMBNAIL_SIDE
 from model import Encoder, load_encoder
+from model.copies import jpeg, webp
 from model.errors import PictureError
-from model.pictures import open_rgb, webp
-from worker.jobs import PREVIEW_QUALITY, PREVIEW_SIDE
+from model.pictures import open_rgb
+from worker.jobs import PREVIEW_SIDE
 
 SECONDS = 2.0
 MEMORY = 512 << 20
@@ -99,7 +100,7 @@ class Doors:
         stored.write_bytes(data)
         image = open_rgb(stored)
         self._encoder.prepare(image)
-        webp(image, PREVIEW_SIDE, PREVIEW_QUALITY)
+        jpeg(image, PREVIEW_SIDE)
 
     def _index(self, data: bytes) -> None:
         """Do as `gallery.reading` does: from memory, where decoders take other ways than from a file."""

@@ -150,7 +150,7 @@ class World:
         """One that is done, one that waits."""
         done = browser.searched()
         with self.app.app_context():
-            finish(claimed(done), preview=storage.save_preview(io.BytesIO(photo(kind="WEBP"))))
+            finish(claimed(done), preview=storage.save_preview(io.BytesIO(photo())))
         yield done
         yield browser.searched()
 

@@ -128,6 +128,14 @@ class Catalog:
         found = self._items("WHERE id = ?", (item_id,))
         return found[0] if found else None
 
+    def find(self, item_ids: Sequence[str]) -> dict[str, Item]:
+        """Return those of several items that there are, by their ids."""
+        found: dict[str, Item] = {}
+        for start in range(0, len(item_ids), _VARIABLES):
+            part = tuple(item_ids[start : start + _VARIABLES])
+            found.update((item.id, item) for item in self._items(f"WHERE id IN ({_marks(part)})", part))
+        return found
+
     def at(self, row: int) -> Item:
         """Return the item of a row of ``features.npy``; raises IndexError outside of it."""
         found = self._items("WHERE row = ?", (row,))
@@ -147,9 +155,8 @@ class Catalog:
         wanted = [int(row) for row in rows]
         items: dict[int, Item] = {}
         for start in range(0, len(wanted), _VARIABLES):
-            part = wanted[start : start + _VARIABLES]
-            marks = ",".join("?" * len(part))
-            items.update(self._numbered(f"WHERE row IN ({marks})", tuple(part)))
+            part = tuple(wanted[start : start + _VARIABLES])
+            items.update(self._numbered(f"WHERE row IN ({_marks(part)})", part))
         return [items[row] for row in wanted]
 
     def page(self, offset: int, limit: int, query: str = "") -> list[Item]:
@@ -236,6 +243,10 @@ class _Reader:
     def close(self) -> None:
         if self.process == os.getpid():
             self._closer()
+
+
+def _marks(values: Sequence[object]) -> str:
+    return ",".join("?" * len(values))
 
 
 def item_id(path: str) -> str:

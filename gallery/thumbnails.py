@@ -11,7 +11,8 @@ from PIL import Image
 
 from gallery.catalog import LARGE_SIDE, THUMBNAIL_SIDE, thumbnail_file
 from gallery.errors import StoreError
-from model.pictures import BROWSER_FORMATS, webp
+from model.copies import webp
+from model.pictures import BROWSER_FORMATS
 
 
 class Thumbnails:

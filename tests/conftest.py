@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,11 +17,9 @@ from app import create_app
 from app.extensions import db
 from app.transactions import WRITING
 from config import Settings, load_settings
-from tests.support.databases import KEY, migrate
+from tests.support.databases import BACKEND, KEY, migrate
 from tests.support.postgres import INSTALL, PostgresUnderTest, installed, postgres_server
 from tests.support.web import Browser
-
-BACKEND = os.environ.get("VITRINE_TEST_DATABASE", "sqlite")
 
 
 @pytest.fixture

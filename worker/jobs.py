@@ -17,7 +17,7 @@ from app.database import SearchKind, SearchStage
 from app.errors import DISK_ERRORS
 from app.searches import lifecycle
 from app.uploads import storage
-from model import pictures
+from model import copies, pictures
 from model.errors import PictureError, VitrineError
 from worker.limits import Overrun
 from worker.runtime import Runtime, current
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 TOP = 10
 LEASE_SECONDS = 10.0
 PREVIEW_SIDE = 1280  # pixels; sharp on a large screen, and enough to encode again with any model
-PREVIEW_QUALITY = 90
 
 log = logging.getLogger(__name__)
 
@@ -144,7 +143,7 @@ def _of_picture(runtime: Runtime, claim: lifecycle.Claim, store: Store) -> Query
         return Query(known)
     encoder, image = runtime.encoder, _opened(claim)
     vector = encoder.encode([image])[0] if known is None else known
-    preview = pictures.webp(image, PREVIEW_SIDE, PREVIEW_QUALITY) if claim.needs_preview else None
+    preview = copies.jpeg(image, PREVIEW_SIDE) if claim.needs_preview else None
     return Query(vector, features=vector.astype("<f4").tobytes(), preview=preview)
 
 

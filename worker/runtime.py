@@ -16,6 +16,7 @@ from gallery import Store
 from gallery.errors import IndexMissingError, StoreError
 from gallery.generations import CURRENT
 from model.errors import CheckpointError, VitrineError
+from model.threads import blas_threads
 
 if TYPE_CHECKING:
     from model import Encoder
@@ -108,6 +109,7 @@ class Runtime:
             self._encoder = _reported(error, CheckpointError)
         else:
             log.info("weights loaded", extra={"model": self.settings.model})
+            blas_threads()  # finds BLAS, which each forked process would otherwise look for anew
 
     def _open_store(self) -> None:
         self.close()

@@ -22,7 +22,7 @@ from app.accounts.visitor import new_owner, owner
 from app.database import Search
 from app.errors import RefusalError, wants_json
 from app.gallery import current
-from app.gallery.files import PICTURE_POLICY, WEBP
+from app.gallery.files import PICTURE_POLICY
 from app.main.home import render_home
 from app.searches import service
 from app.searches.forms import SearchForm
@@ -72,7 +72,11 @@ def picture(search_id: uuid.UUID) -> Response:
     if upload is None or upload.preview_name is None:
         abort(404)
     try:
-        response = send(storage.path_of(upload.preview_name), mimetype=WEBP, etag=upload.preview_name)
+        response = send(
+            storage.path_of(upload.preview_name),
+            mimetype=storage.preview_type(upload.preview_name),
+            etag=upload.preview_name,
+        )
     except FileNotFoundError:
         abort(404)
     response.headers["Content-Security-Policy"] = PICTURE_POLICY

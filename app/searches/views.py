@@ -3,35 +3,58 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from flask import url_for
 
 from app import queue
-from app.database import Search, SearchKind, SearchResult, SearchStatus
+from app.database import Search, SearchKind, SearchStatus
 from app.gallery import current
 from app.gallery.urls import image_url, is_there, thumb_url
 from app.searches import service
 from app.searches.messages import QUEUE_AWAY, message, retryable
-from gallery.catalog import Catalog
+from gallery.catalog import Catalog, Item
 
 
 @dataclass(frozen=True, slots=True)
 class ResultView:
-    """One hit; `exists` says whether the gallery still has it."""
+    """One hit.
+
+    Its addresses, and whether its file is still there, are found out when they are asked for: a page of past
+    searches holds two hundred hits and shows these of half of them.
+    """
 
     rank: int
     score: float
     item: str
     name: str
-    thumb_url: str
-    image_url: str
-    item_url: str
-    exists: bool
+    sha256: str
     width: int
     height: int
+    catalog: Catalog | None = field(repr=False)
+    known: Item | None
+
+    @property
+    def thumb_url(self) -> str:
+        """Where the small picture is."""
+        return thumb_url(self.item, self.sha256)
+
+    @property
+    def image_url(self) -> str:
+        """Where the picture is in full."""
+        return image_url(self.item, self.sha256)
+
+    @property
+    def item_url(self) -> str:
+        """Where its own page is."""
+        return url_for("gallery.item", item_id=self.item)
+
+    @property
+    def exists(self) -> bool:
+        """Whether the gallery still has it."""
+        return self.catalog is not None and self.known is not None and is_there(self.catalog, self.known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +107,7 @@ def view(search: Search) -> SearchView:
         error=str(message(code)) if code else None,
         retryable=_has_picture(search) and (code is None or retryable(code)),
         notice=str(QUEUE_AWAY) if waiting and not queue.ping() else None,
-        results=[_result(result, catalog) for result in search.results],
+        results=_results(search, catalog),
     )
 
 
@@ -134,17 +157,19 @@ def _has_picture(search: Search) -> bool:
     return search.query_item is not None or bool(search.upload and search.upload.files)
 
 
-def _result(result: SearchResult, catalog: Catalog | None) -> ResultView:
-    item = catalog.get(result.item_id) if catalog else None
-    return ResultView(
-        rank=result.rank,
-        score=result.score,
-        item=result.item_id,
-        name=result.name,
-        thumb_url=thumb_url(result.item_id, result.sha256),
-        image_url=image_url(result.item_id, result.sha256),
-        item_url=url_for("gallery.item", item_id=result.item_id),
-        exists=catalog is not None and item is not None and is_there(catalog, item),
-        width=result.width,
-        height=result.height,
-    )
+def _results(search: Search, catalog: Catalog | None) -> list[ResultView]:
+    known = catalog.find([result.item_id for result in search.results]) if catalog else {}
+    return [
+        ResultView(
+            rank=result.rank,
+            score=result.score,
+            item=result.item_id,
+            name=result.name,
+            sha256=result.sha256,
+            width=result.width,
+            height=result.height,
+            catalog=catalog,
+            known=known.get(result.item_id),
+        )
+        for result in search.results
+    ]

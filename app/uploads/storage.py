@@ -22,10 +22,11 @@ from app.context import settings
 from app.database import Upload
 from app.extensions import db
 
-ORIGINAL, PREVIEW, PART = ".upload", ".webp", ".part"
+ORIGINAL, PREVIEW, PART = ".upload", ".jpg", ".part"
+PREVIEW_TYPES = {PREVIEW: "image/jpeg", ".webp": "image/webp"}  # WebP was made by earlier versions
 logger = logging.getLogger(__name__)
 
-OUR_NAME = re.compile(r"[0-9a-f]{32}\.(upload|webp|part)")
+OUR_NAME = re.compile(r"[0-9a-f]{32}\.(upload|jpg|webp|part)")
 ORPHAN_AGE = 3600  # seconds; a younger file may be about to get its row
 
 
@@ -55,9 +56,14 @@ def save_original(stream: BinaryIO) -> str:
 
 
 def save_preview(stream: BinaryIO) -> str:
-    """Store a re-encoded WebP picture and return its name; raises like `save_original`."""
+    """Store a picture that was encoded anew as JPEG and return its name; raises like `save_original`."""
     stream.seek(0)
     return _save(stream, PREVIEW)
+
+
+def preview_type(name: str) -> str:
+    """Return the media type of a preview."""
+    return PREVIEW_TYPES[path_of(name).suffix]
 
 
 def remove(names: Iterable[str]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import sqlite3
+import subprocess
+import sys
 import threading
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -18,7 +20,7 @@ from flask_migrate import downgrade, upgrade
 from app.database import Base, Owner, User
 from app.extensions import db
 from app.transactions import transaction
-from config import load_settings
+from config import ROOT, load_settings
 from tests.support.databases import KEY, migrate
 from tests.support.postgres import PostgresUnderTest
 from tests.support.web import BOTH, Browser
@@ -74,6 +76,13 @@ def test_times_come_back_as_utc_whatever_zone_they_were_in(context: Flask) -> No
 def test_a_time_without_zone_is_refused(context: Flask) -> None:
     with pytest.raises(sa.exc.StatementError, match="naive"), transaction() as session:
         session.execute(sa.update(User).values(created=datetime(2026, 5, 4)))
+
+
+def test_relations_are_resolved_before_the_first_query() -> None:
+    """Or each process that is forked for a search would resolve them anew."""
+    ask = "import app.database as d; print(d.Search.__mapper__.configured, d.User.__mapper__.configured)"
+    done = subprocess.run([sys.executable, "-c", ask], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "True"]
 
 
 @BOTH

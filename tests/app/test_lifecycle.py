@@ -82,7 +82,7 @@ def test_finishing_keeps_results_in_order_and_what_was_computed() -> None:
     search_id = waiting_search()
     claim = claimed(search_id)
     assert lifecycle.set_stage(claim, SearchStage.COMPARING)
-    preview = storage.save_preview(io.BytesIO(b"webp"))
+    preview = storage.save_preview(io.BytesIO(b"preview"))
     assert finish(claim, hits(10), features=b"\0" * 8, fingerprint=FINGERPRINT, preview=preview)
     search = row(search_id)
     assert (search.status, search.stage, search.lease_until) == ("done", "done", None)
@@ -94,7 +94,7 @@ def test_finishing_keeps_results_in_order_and_what_was_computed() -> None:
 
 def test_the_original_goes_when_the_re_encoded_picture_comes() -> None:
     claim = claimed(waiting_search())
-    preview = storage.save_preview(io.BytesIO(b"webp"))
+    preview = storage.save_preview(io.BytesIO(b"preview"))
     finish(claim, preview=preview)
     assert claim.picture is not None
     assert not claim.picture.exists()
@@ -115,7 +115,7 @@ def test_who_comes_late_changes_nothing(meanwhile: str, late: str) -> None:
         if meanwhile == "done":
             finish(successor, hits(2))
     before = results()
-    preview = storage.save_preview(io.BytesIO(b"webp"))
+    preview = storage.save_preview(io.BytesIO(b"preview"))
     did = {
         "set_stage": lambda: lifecycle.set_stage(claim, SearchStage.COMPARING),
         "renew": lambda: lifecycle.renew(claim),
@@ -196,9 +196,9 @@ def test_a_repeated_search_brings_the_features_that_are_known() -> None:
         claimed(search_id),
         features=b"12345678",
         fingerprint=FINGERPRINT,
-        preview=storage.save_preview(io.BytesIO(b"webp")),
+        preview=storage.save_preview(io.BytesIO(b"preview")),
     )
     claim = claimed(service.search_again(SOMEONE, row(search_id)))
     assert (claim.features, claim.fingerprint, claim.needs_preview) == (b"12345678", FINGERPRINT, False)
     assert claim.picture is not None
-    assert claim.picture.read_bytes() == b"webp"
+    assert claim.picture.read_bytes() == b"preview"

@@ -55,6 +55,11 @@ def test_only_names_of_our_own_are_paths(name: str) -> None:
         storage.path_of(name)
 
 
+def test_previews_of_earlier_versions_are_known_for_what_they_are() -> None:
+    names = (storage.save_preview(io.BytesIO(b"x")), f"{'a' * 32}.webp")
+    assert [storage.preview_type(name) for name in names] == ["image/jpeg", "image/webp"]
+
+
 def test_old_files_without_a_row_are_swept_and_others_stay(settings: Settings) -> None:
     search_id = waiting_search()
     (kept,) = files(settings)

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask_migrate import upgrade
 from playwright.sync_api import Browser, sync_playwright
 
-from app.extensions import db
 from config import BUNDLED_WEIGHTS
 from gallery.indexing import build
 from model import load_encoder
+from tests.support.databases import migrate, own_database
 from tests.support.galleries import write_picture
 from tests.support.installation import gate  # noqa: F401
 from tests.support.servers import redis_server
@@ -60,11 +59,9 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def site(browser: Browser, pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The site, served and searched; `browser` comes first, so that without one nothing is started."""
-    with redis_server() as redis:
-        site = Site(tmp_path_factory.mktemp("site"), redis)
-        with site.app.app_context():
-            upgrade()
-            db.engine.dispose()
+    with redis_server() as redis, own_database() as database:
+        site = Site(tmp_path_factory.mktemp("site"), redis, **database)
+        migrate(site.settings)
         folder, thumbnails = site.settings.index_dir, site.settings.thumbnails_dir
         build(pictures, folder, load_encoder(BUNDLED_WEIGHTS), thumbnails_dir=thumbnails)
         with site.running():

@@ -45,6 +45,7 @@ def test_row_28_four_processes_write_800_times_and_none_is_locked_out(app: Flask
         assert db.session.scalar(sa.select(sa.func.count()).select_from(Throttle)) == 800
 
 
+@pytest.mark.parametrize("backend", ["sqlite"])
 @pytest.mark.parametrize(
     ("version", "warned"), [((3, 51, 2), True), ((3, 51, 3), False), ((3, 53, 0), False)]
 )

@@ -33,9 +33,9 @@ FLOOD, SENDERS, QUEUE, EACH = 1000, 20, 100, 10
 
 @pytest.fixture
 def site(installation: Installation, redis: RedisUnderTest) -> Iterator[Site]:
-    with_limits = {"MAX_QUEUE": str(QUEUE), "MAX_PENDING_PER_OWNER": str(EACH)}
-    site = Site(installation.directory, redis)
-    site.environ |= with_limits
+    limits = {"MAX_QUEUE": str(QUEUE), "MAX_PENDING_PER_OWNER": str(EACH)}
+    database = installation.environ["DATABASE_URL"]
+    site = Site(installation.directory, redis, DATABASE_URL=database, **limits)
     with site.running():
         yield site
     site.close()

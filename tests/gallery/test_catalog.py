@@ -31,6 +31,9 @@ def test_pages_are_sorted_by_path_and_rows_follow(catalog: Catalog) -> None:
     assert [catalog.row(item.id) for item in everything] == list(range(12))
     assert catalog.rows([7, 2, 2]) == [everything[7], everything[2], everything[2]]
     assert catalog.at(7) == catalog.get(everything[7].id) == everything[7]
+    two = [everything[9], everything[2]]
+    assert catalog.find([*(item.id for item in two), "no such id"]) == {item.id: item for item in two}
+    assert catalog.find([]) == {}
 
 
 def test_what_is_not_there_is_said_so(catalog: Catalog) -> None:

@@ -27,6 +27,16 @@ def test_what_the_web_imports_loads_no_numpy(statement):
     assert not modules & {"numpy", "scipy", "model.vit", "model.encoder"}
 
 
+def test_plug_ins_are_loaded_before_the_first_picture():
+    """Or each process that is forked for a search would load them anew."""
+    write = (
+        "from PIL import Image; from model import copies, pictures; copies.webp(Image.new('RGB', (8, 8)), 8)"
+    )
+    before, after = loaded_by("import model.pictures"), loaded_by(write)
+
+    assert [name for name in sorted(after - before) if name.endswith("Plugin")] == []
+
+
 def test_the_model_knows_nothing_of_the_rooms_above():
     modules = loaded_by("from model import load_encoder; import model.convert, model.compare, model.bench")
 

@@ -10,6 +10,7 @@ import pytest
 from flask import Flask
 
 from config import Settings
+from tests.support.databases import migrate, own_database
 from tests.support.doors import Doors, Visitor
 from tests.support.installation import template  # noqa: F401
 from tests.support.servers import redis_server
@@ -25,8 +26,9 @@ def doors(app: Flask, settings: Settings, tmp_path: Path) -> Doors:
 def site(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:  # noqa: F811
     directory = tmp_path_factory.mktemp("site") / "data"
     shutil.copytree(template, directory)
-    with redis_server() as redis:
-        site = Site(directory, redis)
+    with redis_server() as redis, own_database() as database:
+        site = Site(directory, redis, **database)
+        migrate(site.settings)
         with site.running():
             yield site
 

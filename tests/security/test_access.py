@@ -91,7 +91,7 @@ class World:
         self.browsers["visitor"].searched()
         self.search_id = self.browsers["owner"].searched()
         with app.app_context():
-            preview = storage.save_preview(io.BytesIO(photo(kind="WEBP")))
+            preview = storage.save_preview(io.BytesIO(photo()))
             finish(claimed(self.search_id), preview=preview)
             self.token_id = tokens.of(account_id(app, "owner"))[0].id
             db.session.rollback()

@@ -223,11 +223,14 @@ def redis(redis_options: tuple[str, ...]) -> Iterator[RedisUnderTest]:
 
 
 @pytest.fixture
-def installation(template: Path, tmp_path: Path, redis: RedisUnderTest) -> Iterator[Installation]:
-    """A data directory of the test's own, with a Redis; nothing runs yet."""
+def installation(
+    template: Path, tmp_path: Path, redis: RedisUnderTest, backend: str, request: pytest.FixtureRequest
+) -> Iterator[Installation]:
+    """A data directory of the test's own, with a database and a Redis; nothing runs yet."""
     directory = tmp_path / "data"
     shutil.copytree(template, directory)
-    with contextlib.closing(Installation(directory, redis)) as made:
+    environ = {} if backend == "sqlite" else {"DATABASE_URL": request.getfixturevalue("database_url")}
+    with contextlib.closing(Installation(directory, redis, **environ)) as made:
         yield made
 
 

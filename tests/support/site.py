@@ -17,8 +17,8 @@ MAX_UPLOAD_MB = 2
 class Site(Installation):
     """An installation that is served; `url` is its address."""
 
-    def __init__(self, directory: Path, redis: RedisUnderTest) -> None:
-        super().__init__(directory, redis)
+    def __init__(self, directory: Path, redis: RedisUnderTest, **environ: str) -> None:
+        super().__init__(directory, redis, **environ)
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         self.environ |= {"PORT": str(port), "MAX_UPLOAD_MB": str(MAX_UPLOAD_MB)}

@@ -34,6 +34,7 @@ def test_all_is_well(installation: Installation) -> None:
     assert found["worker"] == ("ok", "1 listening")
 
 
+@pytest.mark.parametrize("backend", ["sqlite"])
 def test_what_is_broken_is_named_with_its_mend(installation: Installation) -> None:
     shutil.rmtree(installation.settings.index_dir)
     (installation.directory / "vitrine.db").unlink()
@@ -46,6 +47,7 @@ def test_what_is_broken_is_named_with_its_mend(installation: Installation) -> No
     assert "flask gallery index DIR" in broken["index"]
 
 
+@pytest.mark.parametrize("backend", ["sqlite"])
 def test_a_database_that_cannot_be_written_and_a_redis_that_is_away(installation: Installation) -> None:
     installation.redis.stop()
     database = f"sqlite:///file:{installation.directory / 'vitrine.db'}?mode=ro&uri=true"

@@ -1,0 +1,73 @@
+"""What came back while the site was under load: every answer, and what became of every search."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+NO_ANSWER = 0  # in place of a status: the connection broke, or nothing came in time
+REFUSALS = {429: "too_many_pending", 503: "queue_full"}  # statuses of an honest refusal, and their codes
+
+
+class Answer(NamedTuple):
+    """One answer, whole: `seconds` from the first byte sent to the last one received."""
+
+    phase: str
+    kind: str
+    status: int
+    seconds: float
+    code: str = ""
+    retry_after: str = ""
+
+    @property
+    def refusal(self) -> bool:
+        """Whether it says honestly that too many searches wait, and when to come back."""
+        return REFUSALS.get(self.status) == self.code and self.retry_after.isdigit()
+
+    @property
+    def good(self) -> bool:
+        """Whether it is what was asked for, or an honest refusal."""
+        return 200 <= self.status < 400 or self.refusal
+
+
+class Ended(NamedTuple):
+    """One search that was accepted: in which phase it was seen to have ended, how, what it found, best first,
+    and how many seconds after it was sent.
+
+    `status` is empty where no end was seen.
+    """
+
+    phase: str
+    picture: int
+    status: str
+    found: tuple[str, ...]
+    seconds: float
+
+
+@dataclass
+class Answers:
+    """All of a run; `phase` is the one that is on."""
+
+    phase: str = ""
+    answers: list[Answer] = field(default_factory=list)
+    searches: list[Ended] = field(default_factory=list)
+
+    def of(self, *phases: str) -> list[Answer]:
+        """The answers of some phases."""
+        return [answer for answer in self.answers if answer.phase in phases]
+
+    def kinds(self, *phases: str) -> dict[str, list[float]]:
+        """Seconds of the good answers that are no refusals, by kind."""
+        kinds: dict[str, list[float]] = {}
+        for answer in self.of(*phases):
+            if answer.good and not answer.refusal:
+                kinds.setdefault(answer.kind, []).append(answer.seconds)
+        return kinds
+
+
+def percentile(values: Iterable[float], share: float) -> float:
+    """The smallest value that at least `share` of all do not exceed (the nearest-rank percentile)."""
+    ordered = sorted(values)
+    rank = -int(-share * len(ordered) // 1)  # rounded up
+    return ordered[max(rank, 1) - 1]

@@ -1,0 +1,68 @@
+"""Copies of pictures, encoded anew from their pixels, so that nothing of the original file survives."""
+
+from __future__ import annotations
+
+import io
+
+from PIL import Image
+
+
+def webp(image: Image.Image, side: int, quality: int = 82) -> bytes:
+    """Make a small copy, for a page that shows many.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image
+        Mode RGB, as `model.pictures.open_rgb` returns it; it is not changed.
+    side : int
+        The result fits into side x side pixels; a smaller picture keeps its size. WebP ends at 16,383.
+    quality : int
+        WebP quality, 0 to 100.
+
+    Returns
+    -------
+    bytes
+        A WebP file without EXIF, XMP or colour profile.
+    """
+    small = _fitted(image, side, Image.Resampling.LANCZOS)
+    # Method 2 costs half of method 4's time, and makes files 2 % larger; 3 and 4 cost alike.
+    return _encoded(small, "WEBP", quality=quality, method=2)
+
+
+def jpeg(image: Image.Image, side: int, quality: int = 90) -> bytes:
+    """Make a large copy quickly: a fifteenth of the time of WebP, for a file that is a fifth larger.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image
+        Mode RGB, as `model.pictures.open_rgb` returns it; it is not changed.
+    side : int
+        The result fits into side x side pixels; a smaller picture keeps its size. JPEG ends at 65,535.
+    quality : int
+        JPEG quality, 0 to 95.
+
+    Returns
+    -------
+    bytes
+        A JPEG file without EXIF, XMP or colour profile.
+    """
+    # Lanczos takes twice as long, for a difference (39 dB) like that which JPEG makes.
+    return _encoded(_fitted(image, side, Image.Resampling.HAMMING), "JPEG", quality=quality)
+
+
+def _fitted(image: Image.Image, side: int, resampling: Image.Resampling) -> Image.Image:
+    """Return a new picture without metadata, of which a comment would be written by itself."""
+    longest = max(image.size)
+    if longest <= side:
+        small = image.copy()
+    else:
+        width, height = (max(1, round(length * side / longest)) for length in image.size)
+        small = image.resize((width, height), resampling, reducing_gap=3.0)
+    small.info.clear()
+    return small
+
+
+def _encoded(image: Image.Image, kind: str, **options: int) -> bytes:
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
