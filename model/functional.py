@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float32]
 
 BLOCK = 1 << 15  # numbers; three such pieces, 384 KB, fit a core's second-level cache
-_SAFE_SCORE = 64.0  # exp of it, times any number of tokens and their values, is well within float32
+_LEAST, _MOST = 1e-20, 1e20  # of a sum of exponentials: far from where float32 ends, at 1e-38 and 1e38
 
 # -log(cdf(x) / (1 - cdf(x))) / x of the standard normal distribution, as a polynomial in x ** 2, highest
 # power first. Minimax fit of x * cdf(x), error 7e-8; the signs let it saturate rather than turn where |x| is
@@ -86,7 +86,7 @@ def normalise(x: Array, eps: float, out: Array) -> None:
     Parameters
     ----------
     x : ndarray of float32, shape (T, D)
-        C-contiguous. `model.fold` keeps the mean of every token at zero.
+        `model.fold` keeps the mean of every token at zero.
     eps : float
         Added to the variance.
     out : ndarray of float32, shape (T, D)
@@ -104,7 +104,8 @@ def softmax_numerator(scores: Array) -> Array:
     """Softmax over the last axis but for the division, in place.
 
     The division is left to the caller: after the product with the values there is less to divide. Taking each
-    row's maximum away first, as is usual, cancels out; so it is done only where exp might leave float32.
+    row's maximum away first, as is usual, cancels out; it costs two more ways through the scores, and is
+    needed only where the denominators come out not `trustworthy`.
 
     Parameters
     ----------
@@ -116,11 +117,19 @@ def softmax_numerator(scores: Array) -> Array:
     ndarray of float32, shape (..., 1)
         The denominators.
     """
-    if scores.max() > _SAFE_SCORE or scores.min() < -_SAFE_SCORE:
-        np.subtract(scores, scores.max(axis=-1, keepdims=True), out=scores)
-    np.exp(scores, out=scores)
-    denominator: Array = np.einsum("...n->...", scores)[..., None]
+    with _saturating():
+        np.exp(scores, out=scores)
+        denominator: Array = np.matmul(scores, np.ones((scores.shape[-1], 1), np.float32))
     return denominator
+
+
+def trustworthy(denominator: Array) -> bool:
+    """Tell whether a softmax without its maximum kept within float32, by its denominators alone.
+
+    A sum within these bounds has no infinite term and has lost none that counts, and leaves room for the
+    product with the values.
+    """
+    return bool(denominator.min() > _LEAST and denominator.max() < _MOST)
 
 
 def _saturating() -> np.errstate:

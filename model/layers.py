@@ -17,18 +17,19 @@ from typing import Protocol
 import numpy as np
 
 from model.buffers import Buffers
-from model.functional import BLOCK, Array, gelu, softmax_numerator, swiglu
+from model.functional import BLOCK, Array, gelu, softmax_numerator, swiglu, trustworthy
 
 SCORES = 1 << 18  # numbers of attention's scores that are made at a time; 1 MB stays in a core's cache
 
 
 @dataclass(frozen=True, slots=True)
 class Linear:
-    """An affine map ``y = x W^T + b``.
+    """An affine map ``y = x W + b``.
 
     Attributes
     ----------
-    weight : ndarray of float32, shape (out, into)
+    weight : ndarray of float32, shape (into, out)
+        BLAS copies a matrix into its own order before it multiplies, and this way round that costs least.
     bias : ndarray of float32, shape (out,)
     """
 
@@ -57,20 +58,19 @@ class Attention:
 
     Attributes
     ----------
-    query : Linear
-        Rows of head after head; ``1 / sqrt(d)`` is folded in.
-    key, value : ndarray of float32, shape (D, D)
-        Matrices; their biases are folded away.
+    qkv : ndarray of float32, shape (D + 1, H, 3, d)
+        Query, key and value of head after head; ``1 / sqrt(d)`` is folded in. The last row is the bias, which
+        keys and values have none of.
     projection : Linear
-    units : int
-        Number of heads.
     """
 
-    query: Linear
-    key: Array
-    value: Array
+    qkv: Array
     projection: Linear
-    units: int
+
+    @property
+    def units(self) -> int:
+        """Number of heads."""
+        return self.qkv.shape[1]
 
     @property
     def bias(self) -> Array:
@@ -82,57 +82,67 @@ class Attention:
 
         Parameters
         ----------
-        x : ndarray of float32, shape (B, N, D)
-            Standardised tokens.
+        x : ndarray of float32, shape (B, N, D + 1)
+            Standardised tokens, each with a one at its end.
         units : slice
             The heads.
         buffers : Buffers
         out : ndarray of float32, shape (B, Q, D)
             Q is N, or 1: then only the first token of each picture asks, and all answer.
         """
-        d = x.shape[2] // self.units
-        columns = slice(units.start * d, units.stop * d)
-        attended = buffers.take("attended", *out.shape[:2], columns.stop - columns.start)
+        qkv = self.qkv[:, units]
+        attended = buffers.take("attended", *out.shape[:2], qkv.shape[1], qkv.shape[3])
         if out.shape[1] == 1:
-            self._attend_from_first(x, units, columns, buffers, attended)
+            attend_from_first(x, qkv, buffers, out=attended)
         else:
-            self._attend_from_all(x, columns, buffers, attended)
-        product(attended, self.projection.weight[:, columns], out=out)
+            attend_from_all(x, qkv, buffers, out=attended)
+        attended = attended.reshape(*out.shape[:2], -1)
+        width = qkv.shape[3]
+        product(attended, self.projection.weight[units.start * width : units.stop * width], out=out)
 
-    def _attend_from_all(self, x: Array, columns: slice, buffers: Buffers, attended: Array) -> None:
-        q, k, v = buffers.take("qkv", 3, *attended.shape)
-        product(x, self.query.weight[columns], out=q)
-        product(x, self.key[columns], out=k)
-        product(x, self.value[columns], out=v)
-        np.add(q, self.query.bias[columns], out=q)
-        (B, N, width), d = attended.shape, x.shape[2] // self.units
-        heads = width // d
-        q, k, v, out = (part.reshape(B, N, heads, d).swapaxes(1, 2) for part in (q, k, v, attended))
-        step = max(1, BLOCK // N**2)
-        for image in range(B):
-            for start in range(0, heads, step):
-                some = np.s_[image, start : start + step]
-                attend(q[some], k[some], v[some], buffers, out=out[some])
 
-    def _attend_from_first(
-        self, x: Array, units: slice, columns: slice, buffers: Buffers, attended: Array
-    ) -> None:
-        """Let the first token of each picture ask, without making keys and values.
+def attend_from_all(x: Array, qkv: Array, buffers: Buffers, out: Array) -> None:
+    """Let every token ask.
 
-        ``q (x K^T)^T`` is ``(q K) x^T``, and ``p (x V^T)`` is ``(p x) V^T``: a query for each head costs less
-        than a key and a value for each token.
-        """
-        B, N, D = x.shape
-        heads, d = units.stop - units.start, D // self.units
-        key, value = (matrix[columns].reshape(heads, d, D) for matrix in (self.key, self.value))
-        q = np.matmul(x[:, 0], self.query.weight[columns].T) + self.query.bias[columns]
-        scores = buffers.take("scores", heads, N)
-        for image in range(B):
-            asked = np.matmul(q[image].reshape(heads, 1, d), key)[:, 0]  # (heads, D)
-            np.matmul(asked, x[image].T, out=scores)
-            denominator = softmax_numerator(scores)
-            mixed = np.matmul(scores, x[image]) / denominator  # (heads, D)
-            np.matmul(value, mixed[:, :, None], out=attended[image].reshape(heads, d, 1))
+    Parameters
+    ----------
+    x : ndarray of float32, shape (B, N, D + 1)
+    qkv : ndarray of float32, shape (D + 1, H, 3, d)
+    buffers : Buffers
+    out : ndarray of float32, shape (B, N, H, d)
+        Receives what each head attends to.
+    """
+    B, N, H, d = out.shape
+    asked = buffers.take("qkv", B, N, H, 3, d)
+    product(x, qkv.reshape(len(qkv), -1), out=asked.reshape(B, N, -1))
+    q, k, v = asked.transpose(3, 0, 2, 1, 4)  # each (B, H, N, d)
+    heads = max(1, SCORES // N**2)
+    for image in range(B):
+        for start in range(0, H, heads):
+            some = np.s_[image, start : start + heads]
+            attend(q[some], k[some], v[some], buffers, out=out.swapaxes(1, 2)[some])
+
+
+def attend_from_first(x: Array, qkv: Array, buffers: Buffers, out: Array) -> None:
+    """Let the first token of each picture ask, without making keys and values.
+
+    ``q (x K)^T`` is ``(q K^T) x^T``, and ``p (x V)`` is ``(p x) V``: a query for each head costs less than a
+    key and a value for each token.
+
+    Parameters
+    ----------
+    x : ndarray of float32, shape (B, N, D + 1)
+    qkv : ndarray of float32, shape (D + 1, H, 3, d)
+    buffers : Buffers
+    out : ndarray of float32, shape (B, 1, H, d)
+        Receives what each head attends to.
+    """
+    query, key, value = qkv.transpose(2, 1, 0, 3)  # each (H, D + 1, d)
+    q = np.matmul(x[:, 0], query)  # (H, B, d)
+    asked = np.matmul(q, key.swapaxes(1, 2)).swapaxes(0, 1)  # (B, H, D + 1)
+    mixed = buffers.take("mixed", *asked.shape)
+    attend(asked, x, x, buffers, out=mixed)
+    np.matmul(mixed.swapaxes(0, 1), value, out=out[:, 0].swapaxes(0, 1))
 
 
 def attend(q: Array, k: Array, v: Array, buffers: Buffers, out: Array) -> None:
@@ -157,21 +167,32 @@ def attend(q: Array, k: Array, v: Array, buffers: Buffers, out: Array) -> None:
         scores = buffers.take("scores", H, min(step, Q - start), N)
         np.matmul(q[rows], k.swapaxes(1, 2), out=scores)
         denominator = softmax_numerator(scores)
+        if not trustworthy(denominator):
+            np.matmul(q[rows], k.swapaxes(1, 2), out=scores)
+            np.subtract(scores, scores.max(axis=-1, keepdims=True), out=scores)
+            denominator = softmax_numerator(scores)
         np.matmul(scores, v, out=out[rows])
         np.divide(out[rows], denominator, out=out[rows])
 
 
 @dataclass(frozen=True, slots=True)
 class Mlp:
-    """Two affine maps with GELU between them."""
+    """Two affine maps with GELU between them.
 
-    fc1: Linear
+    Attributes
+    ----------
+    fc1 : ndarray of float32, shape (D + 1, F)
+        The last row is the bias.
+    fc2 : Linear
+    """
+
+    fc1: Array
     fc2: Linear
 
     @property
     def units(self) -> int:
         """Number of hidden units."""
-        return len(self.fc1.bias)
+        return self.fc1.shape[1]
 
     @property
     def bias(self) -> Array:
@@ -179,31 +200,36 @@ class Mlp:
         return self.fc2.bias
 
     def terms(self, x: Array, units: slice, buffers: Buffers, out: Array) -> None:
-        """Write the sum of some hidden units' terms to `out`; both are (B, N, D)."""
+        """Write the sum of some hidden units' terms, (B, N, D), to `out`; `x` is as attention takes it."""
         width = units.stop - units.start
         hidden = buffers.take("hidden", x.shape[0] * x.shape[1], width)
-        product(x, self.fc1.weight[units], out=hidden)
+        product(x, self.fc1[:, units], out=hidden)
         step = max(1, BLOCK // width)
         scratch = buffers.take("scratch", 2, step, width)
         for start in range(0, len(hidden), step):
-            rows = slice(start, start + step)
-            np.add(hidden[rows], self.fc1.bias[units], out=hidden[rows])
-            gelu(hidden[rows], scratch)
-        product(hidden, self.fc2.weight[:, units], out=out)
+            gelu(hidden[start : start + step], scratch)
+        product(hidden, self.fc2.weight[units], out=out)
 
 
 @dataclass(frozen=True, slots=True)
 class SwiGlu:
-    """The gated MLP of DINOv2 giant; `gate` and `up` are the halves of ``w12``."""
+    """The gated MLP of DINOv2 giant.
 
-    gate: Linear
-    up: Linear
+    Attributes
+    ----------
+    gate, up : ndarray of float32, shape (D + 1, F)
+        The halves of ``w12``; the last row is the bias.
+    down : Linear
+    """
+
+    gate: Array
+    up: Array
     down: Linear
 
     @property
     def units(self) -> int:
         """Number of hidden units."""
-        return len(self.gate.bias)
+        return self.gate.shape[1]
 
     @property
     def bias(self) -> Array:
@@ -211,31 +237,29 @@ class SwiGlu:
         return self.down.bias
 
     def terms(self, x: Array, units: slice, buffers: Buffers, out: Array) -> None:
-        """Write the sum of some hidden units' terms to `out`; both are (B, N, D)."""
+        """Write the sum of some hidden units' terms, (B, N, D), to `out`; `x` is as attention takes it."""
         width = units.stop - units.start
         gate, up = buffers.take("gate_and_up", 2, x.shape[0] * x.shape[1], width)
-        product(x, self.gate.weight[units], out=gate)
-        product(x, self.up.weight[units], out=up)
+        product(x, self.gate[:, units], out=gate)
+        product(x, self.up[:, units], out=up)
         step = max(1, BLOCK // width)
         scratch = buffers.take("scratch", step, width)
         for start in range(0, len(gate), step):
             rows = slice(start, start + step)
-            np.add(gate[rows], self.gate.bias[units], out=gate[rows])
-            np.add(up[rows], self.up.bias[units], out=up[rows])
             swiglu(gate[rows], up[rows], scratch)
-        product(gate, self.down.weight[:, units], out=out)
+        product(gate, self.down.weight[units], out=out)
 
 
-def product(x: Array, weight: Array, out: Array) -> None:
-    """Multiply all tokens by a matrix in one BLAS call: ``out = x weight^T``.
+def product(x: Array, matrix: Array, out: Array) -> None:
+    """Multiply all tokens by a matrix in one BLAS call: ``out = x matrix``.
 
     Parameters
     ----------
     x : ndarray of float32, shape (..., into)
         C-contiguous.
-    weight : ndarray of float32, shape (out, into)
+    matrix : ndarray of float32, shape (into, out)
         Rows or columns may be a slice of a larger matrix.
     out : ndarray of float32, shape (..., out)
         C-contiguous; receives the result.
     """
-    np.matmul(x.reshape(-1, x.shape[-1]), weight.T, out=out.reshape(-1, out.shape[-1]))
+    np.matmul(x.reshape(-1, x.shape[-1]), matrix, out=out.reshape(-1, out.shape[-1]))

@@ -145,7 +145,7 @@ class VisionTransformer:
             stream.add(block.mlp)
         stream.add(last.attention, tokens)
         stream.add(last.mlp)
-        return stream.normalised() * self._parameters.norm_weight + self._parameters.norm_bias
+        return stream.normalised()[..., :-1] * self._parameters.norm_weight + self._parameters.norm_bias
 
     def _position_table(self, h: int, w: int) -> Array:
         """Positions of h x w patches with the patch embedding's bias, (h w, D); the latest few are kept."""
