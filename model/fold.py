@@ -23,9 +23,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from model.buffers import aligned
 from model.functional import Array
-from model.layers import Attention, Layer, Linear, Mlp, SwiGlu
+from model.layers import Attention, Layer, Mlp, SwiGlu
+from model.panels import cut
 from model.weights import Weights
+
+
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """An affine map ``y = x W + b``: weight (into, out), bias (out,)."""
+
+    weight: Array
+    bias: Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +60,9 @@ class Parameters:
 
     Attributes
     ----------
-    patch_embed : Linear
-        Rows in the order (channel, row, column) of a patch's pixels.
+    patch_embed : ndarray of float32, shape (P, 3 p p, W)
+        In panels; rows in the order (channel, row, column) of a patch's pixels.
+    patch_bias : ndarray of float32, shape (D,)
     prefix : ndarray of float32, shape (1 + R, D)
         The CLS token, its position added, and the registers, which have none.
     positions : ndarray of float32, shape (G, G, D)
@@ -61,7 +72,8 @@ class Parameters:
         Of the final LayerNorm.
     """
 
-    patch_embed: Linear
+    patch_embed: Array
+    patch_bias: Array
     prefix: Array
     positions: Array
     blocks: tuple[Block, ...]
@@ -82,8 +94,10 @@ def fold(weights: Weights) -> Parameters:
     prefix = centre(weights.read("cls_token")[0]) + table[:1]
     if config.registers:
         prefix = np.concatenate([prefix, centre(weights.read("register_tokens")[0])])
+    patch_embed = centre_output(_read_linear(weights, "patch_embed.proj"))
     return Parameters(
-        patch_embed=centre_output(_read_linear(weights, "patch_embed.proj")),
+        patch_embed=cut(patch_embed.weight),
+        patch_bias=patch_embed.bias,
         prefix=prefix,
         positions=table[1:].reshape(config.grid, config.grid, config.width),
         blocks=tuple(_read_block(weights, f"blocks.{index}") for index in range(config.depth)),
@@ -104,15 +118,11 @@ def _read_block(weights: Weights, block: str) -> Block:
         linear("attn.qkv"), linear("attn.proj"), norm("norm1"), scale1, weights.config.heads
     )
     if weights.config.mlp == "gelu":
-        fc1, fc2 = linear("mlp.fc1"), linear("mlp.fc2")
-        return Block(attention, Mlp(fold_norm(fc1, norm("norm2")), fold_scale(fc2, scale2)))
-    gate, up = split(linear("mlp.w12"), 2)
-    return Block(
-        attention,
-        SwiGlu(
-            fold_norm(gate, norm("norm2")), fold_norm(up, norm("norm2")), fold_scale(linear("mlp.w3"), scale2)
-        ),
-    )
+        fc1, fc2 = fold_norm(linear("mlp.fc1"), norm("norm2")), fold_scale(linear("mlp.fc2"), scale2)
+        return Block(attention, Mlp(cut(fc1), cut(fc2.weight), fc2.bias))
+    gate, up = (fold_norm(half, norm("norm2")) for half in split(linear("mlp.w12"), 2))
+    down = fold_scale(linear("mlp.w3"), scale2)
+    return Block(attention, SwiGlu(cut(gate), cut(up), cut(down.weight), down.bias))
 
 
 def _read_linear(weights: Weights, name: str) -> Linear:
@@ -130,7 +140,7 @@ def fold_norm(linear: Linear, norm: Norm) -> Array:
         For tokens with a one at their end: the last row is the bias.
     """
     into, out = linear.weight.shape
-    matrix = np.empty((into + 1, out), np.float32)
+    matrix = np.empty((out, into + 1), np.float32).T  # as it is stored; turned once, by `cut`
     np.multiply(linear.weight, norm.weight[:, None], out=matrix[:-1])
     matrix[-1] = linear.bias + np.einsum("io,i->o", linear.weight, norm.bias)
     return matrix
@@ -150,7 +160,7 @@ def centre(tokens: Array) -> Array:
 def centre_output(linear: Linear) -> Linear:
     """Take away the mean of what a map puts out."""
     mean = linear.weight.mean(axis=1, keepdims=True)
-    return Linear(np.subtract(linear.weight, mean, order="C"), linear.bias - linear.bias.mean())
+    return Linear(linear.weight - mean, linear.bias - linear.bias.mean())
 
 
 def fold_attention(qkv: Linear, projection: Linear, norm: Norm, gamma: Array, heads: int) -> Attention:
@@ -168,14 +178,15 @@ def fold_attention(qkv: Linear, projection: Linear, norm: Norm, gamma: Array, he
     heads : int
     """
     D = len(qkv.weight)
-    # From (query, key, value) of all heads to those of each head, which one thread then finds side by side.
-    matrix = fold_norm(qkv, norm).reshape(D + 1, 3, heads, -1).swapaxes(1, 2)
-    values_bias = matrix[-1, :, 2].reshape(D)
-    passed_on = np.einsum("i,io->o", values_bias, projection.weight)
-    folded = np.ascontiguousarray(matrix)
-    folded[-1, :, 1:] = 0
-    folded[:, :, 0] *= np.float32((D // heads) ** -0.5)
-    return Attention(folded, fold_scale(Linear(projection.weight, projection.bias + passed_on), gamma))
+    matrix = fold_norm(qkv, norm)
+    scale = np.float32((D // heads) ** -0.5)
+    matrix[:, :D] *= scale
+    passed_on = np.einsum("i,io->o", matrix[-1, 2 * D :], projection.weight)
+    matrix[-1, D:] = 0
+    parts = aligned(heads, 3, D + 1, D // heads)
+    np.copyto(parts, matrix.reshape(D + 1, 3, heads, -1).transpose(2, 1, 0, 3))
+    out = fold_scale(Linear(projection.weight, projection.bias + passed_on), gamma)
+    return Attention(parts, cut(out.weight), out.bias)
 
 
 def split(linear: Linear, parts: int) -> list[Linear]:

@@ -5,6 +5,8 @@ Each is checked in the tests against its plain formula.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,6 +32,13 @@ _GELU_LOGIT = np.array(
 )
 
 
+def blocks(x: Array) -> Iterator[Array]:
+    """Yield views of some rows of `x`, (T, W), after each other: pieces of about `BLOCK` numbers."""
+    step = max(1, BLOCK // x.shape[1])
+    for start in range(0, len(x), step):
+        yield x[start : start + step]
+
+
 def gelu(x: Array, scratch: Array) -> None:
     """Exact GELU, ``x * cdf(x)`` of the standard normal distribution, in place.
 
@@ -40,14 +49,14 @@ def gelu(x: Array, scratch: Array) -> None:
     ----------
     x : ndarray of float32, shape (R, W)
         Overwritten with the result.
-    scratch : ndarray of float32, shape (2, R or more, W)
+    scratch : ndarray of float32, shape (2, R, W)
         Overwritten.
 
     References
     ----------
     .. [1] Hendrycks and Gimpel, "Gaussian Error Linear Units (GELUs)", arXiv:1606.08415.
     """
-    square, logit = scratch[:, : len(x)]
+    square, logit = scratch
     with _saturating():
         np.square(x, out=square)
         np.multiply(square, _GELU_LOGIT[0], out=logit)
@@ -66,17 +75,16 @@ def swiglu(gate: Array, up: Array, scratch: Array) -> None:
     ----------
     gate, up : ndarray of float32, shape (R, W)
         `gate` is overwritten with the result.
-    scratch : ndarray of float32, shape (R or more, W)
+    scratch : ndarray of float32, shape (R, W)
         Overwritten.
 
     References
     ----------
     .. [1] Shazeer, "GLU Variants Improve Transformer", arXiv:2002.05202.
     """
-    negative = scratch[: len(gate)]
-    np.negative(gate, out=negative)
+    np.negative(gate, out=scratch)
     with _saturating():
-        _divide_by_one_plus_exp(gate, negative)
+        _divide_by_one_plus_exp(gate, scratch)
     np.multiply(gate, up, out=gate)
 
 

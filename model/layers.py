@@ -17,24 +17,10 @@ from typing import Protocol
 import numpy as np
 
 from model.buffers import Buffers
-from model.functional import BLOCK, Array, gelu, softmax_numerator, swiglu, trustworthy
+from model.functional import BLOCK, Array, blocks, gelu, softmax_numerator, swiglu, trustworthy
+from model.panels import product
 
 SCORES = 1 << 18  # numbers of attention's scores that are made at a time; 1 MB stays in a core's cache
-
-
-@dataclass(frozen=True, slots=True)
-class Linear:
-    """An affine map ``y = x W + b``.
-
-    Attributes
-    ----------
-    weight : ndarray of float32, shape (into, out)
-        BLAS copies a matrix into its own order before it multiplies, and this way round that costs least.
-    bias : ndarray of float32, shape (out,)
-    """
-
-    weight: Array
-    bias: Array
 
 
 class Layer(Protocol):
@@ -46,7 +32,7 @@ class Layer(Protocol):
 
     @property
     def bias(self) -> Array:
-        """What is added to the terms, (D,)."""
+        """What is added to the terms once, (D,)."""
 
     def terms(self, x: Array, units: slice, buffers: Buffers, out: Array) -> None:
         """Write the sum of some terms to `out`."""
@@ -58,24 +44,23 @@ class Attention:
 
     Attributes
     ----------
-    qkv : ndarray of float32, shape (D + 1, H, 3, d)
-        Query, key and value of head after head; ``1 / sqrt(d)`` is folded in. The last row is the bias, which
-        keys and values have none of.
-    projection : Linear
+    qkv : ndarray of float32, shape (H, 3, D + 1, d)
+        Query, key and value of each head; ``1 / sqrt(d)`` is folded in. The last row is the bias, which keys
+        and values have none of.
+    projection : ndarray of float32, shape (P, D, W)
+        In panels.
+    bias : ndarray of float32, shape (D,)
+        The projection's.
     """
 
     qkv: Array
-    projection: Linear
+    projection: Array
+    bias: Array
 
     @property
     def units(self) -> int:
         """Number of heads."""
-        return self.qkv.shape[1]
-
-    @property
-    def bias(self) -> Array:
-        """What is added to the heads' terms, (D,)."""
-        return self.projection.bias
+        return len(self.qkv)
 
     def terms(self, x: Array, units: slice, buffers: Buffers, out: Array) -> None:
         """Write the sum of some heads' terms to `out`.
@@ -90,15 +75,15 @@ class Attention:
         out : ndarray of float32, shape (B, Q, D)
             Q is N, or 1: then only the first token of each picture asks, and all answer.
         """
-        qkv = self.qkv[:, units]
-        attended = buffers.take("attended", *out.shape[:2], qkv.shape[1], qkv.shape[3])
+        qkv = self.qkv[units]
+        H, _, _, d = qkv.shape
+        attended = buffers.take("attended", *out.shape[:2], H, d)
         if out.shape[1] == 1:
             attend_from_first(x, qkv, buffers, out=attended)
         else:
             attend_from_all(x, qkv, buffers, out=attended)
-        attended = attended.reshape(*out.shape[:2], -1)
-        width = qkv.shape[3]
-        product(attended, self.projection.weight[units.start * width : units.stop * width], out=out)
+        rows = self.projection[:, units.start * d : units.stop * d]
+        product(attended.reshape(*out.shape[:2], H * d), rows, out=out)
 
 
 def attend_from_all(x: Array, qkv: Array, buffers: Buffers, out: Array) -> None:
@@ -107,16 +92,16 @@ def attend_from_all(x: Array, qkv: Array, buffers: Buffers, out: Array) -> None:
     Parameters
     ----------
     x : ndarray of float32, shape (B, N, D + 1)
-    qkv : ndarray of float32, shape (D + 1, H, 3, d)
+    qkv : ndarray of float32, shape (H, 3, D + 1, d)
     buffers : Buffers
     out : ndarray of float32, shape (B, N, H, d)
         Receives what each head attends to.
     """
     B, N, H, d = out.shape
     asked = buffers.take("qkv", B, N, H, 3, d)
-    product(x, qkv.reshape(len(qkv), -1), out=asked.reshape(B, N, -1))
+    product(x, qkv.reshape(H * 3, -1, d), out=asked.reshape(B, N, -1))
     q, k, v = asked.transpose(3, 0, 2, 1, 4)  # each (B, H, N, d)
-    heads = max(1, SCORES // N**2)
+    heads = max(1, BLOCK // N**2)
     for image in range(B):
         for start in range(0, H, heads):
             some = np.s_[image, start : start + heads]
@@ -132,12 +117,12 @@ def attend_from_first(x: Array, qkv: Array, buffers: Buffers, out: Array) -> Non
     Parameters
     ----------
     x : ndarray of float32, shape (B, N, D + 1)
-    qkv : ndarray of float32, shape (D + 1, H, 3, d)
+    qkv : ndarray of float32, shape (H, 3, D + 1, d)
     buffers : Buffers
     out : ndarray of float32, shape (B, 1, H, d)
         Receives what each head attends to.
     """
-    query, key, value = qkv.transpose(2, 1, 0, 3)  # each (H, D + 1, d)
+    query, key, value = qkv.swapaxes(0, 1)  # each (H, D + 1, d)
     q = np.matmul(x[:, 0], query)  # (H, B, d)
     asked = np.matmul(q, key.swapaxes(1, 2)).swapaxes(0, 1)  # (B, H, D + 1)
     mixed = buffers.take("mixed", *asked.shape)
@@ -181,34 +166,31 @@ class Mlp:
 
     Attributes
     ----------
-    fc1 : ndarray of float32, shape (D + 1, F)
-        The last row is the bias.
-    fc2 : Linear
+    fc1 : ndarray of float32, shape (P, D + 1, W)
+        In panels; the last row is the bias.
+    fc2 : ndarray of float32, shape (P', F, W')
+        In panels.
+    bias : ndarray of float32, shape (D,)
+        Of `fc2`.
     """
 
     fc1: Array
-    fc2: Linear
+    fc2: Array
+    bias: Array
 
     @property
     def units(self) -> int:
-        """Number of hidden units."""
-        return self.fc1.shape[1]
-
-    @property
-    def bias(self) -> Array:
-        """What is added to the units' terms, (D,)."""
-        return self.fc2.bias
+        """Number of panels of hidden units."""
+        return len(self.fc1)
 
     def terms(self, x: Array, units: slice, buffers: Buffers, out: Array) -> None:
         """Write the sum of some hidden units' terms, (B, N, D), to `out`; `x` is as attention takes it."""
-        width = units.stop - units.start
-        hidden = buffers.take("hidden", x.shape[0] * x.shape[1], width)
-        product(x, self.fc1[:, units], out=hidden)
-        step = max(1, BLOCK // width)
-        scratch = buffers.take("scratch", 2, step, width)
-        for start in range(0, len(hidden), step):
-            gelu(hidden[start : start + step], scratch)
-        product(hidden, self.fc2.weight[units], out=out)
+        fc1, width = self.fc1[units], self.fc1.shape[2]
+        hidden = buffers.take("hidden", x.shape[0] * x.shape[1], len(fc1) * width)
+        product(x, fc1, out=hidden)
+        for rows in blocks(hidden):
+            gelu(rows, buffers.take("scratch", 2, *rows.shape))
+        product(hidden, self.fc2[:, units.start * width : units.stop * width], out=out)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,49 +199,30 @@ class SwiGlu:
 
     Attributes
     ----------
-    gate, up : ndarray of float32, shape (D + 1, F)
-        The halves of ``w12``; the last row is the bias.
-    down : Linear
+    gate, up : ndarray of float32, shape (P, D + 1, W)
+        The halves of ``w12``, in panels; the last row is the bias.
+    down : ndarray of float32, shape (P', F, W')
+        In panels.
+    bias : ndarray of float32, shape (D,)
+        Of `down`.
     """
 
     gate: Array
     up: Array
-    down: Linear
+    down: Array
+    bias: Array
 
     @property
     def units(self) -> int:
-        """Number of hidden units."""
-        return self.gate.shape[1]
-
-    @property
-    def bias(self) -> Array:
-        """What is added to the units' terms, (D,)."""
-        return self.down.bias
+        """Number of panels of hidden units."""
+        return len(self.gate)
 
     def terms(self, x: Array, units: slice, buffers: Buffers, out: Array) -> None:
         """Write the sum of some hidden units' terms, (B, N, D), to `out`; `x` is as attention takes it."""
-        width = units.stop - units.start
-        gate, up = buffers.take("gate_and_up", 2, x.shape[0] * x.shape[1], width)
-        product(x, self.gate[:, units], out=gate)
-        product(x, self.up[:, units], out=up)
-        step = max(1, BLOCK // width)
-        scratch = buffers.take("scratch", step, width)
-        for start in range(0, len(gate), step):
-            rows = slice(start, start + step)
-            swiglu(gate[rows], up[rows], scratch)
-        product(gate, self.down.weight[units], out=out)
-
-
-def product(x: Array, matrix: Array, out: Array) -> None:
-    """Multiply all tokens by a matrix in one BLAS call: ``out = x matrix``.
-
-    Parameters
-    ----------
-    x : ndarray of float32, shape (..., into)
-        C-contiguous.
-    matrix : ndarray of float32, shape (into, out)
-        Rows or columns may be a slice of a larger matrix.
-    out : ndarray of float32, shape (..., out)
-        C-contiguous; receives the result.
-    """
-    np.matmul(x.reshape(-1, x.shape[-1]), matrix, out=out.reshape(-1, out.shape[-1]))
+        panels, width = len(self.gate[units]), self.gate.shape[2]
+        gate, up = buffers.take("gate_and_up", 2, x.shape[0] * x.shape[1], panels * width)
+        product(x, self.gate[units], out=gate)
+        product(x, self.up[units], out=up)
+        for gate_rows, up_rows in zip(blocks(gate), blocks(up), strict=True):
+            swiglu(gate_rows, up_rows, buffers.take("scratch", *gate_rows.shape))
+        product(gate, self.down[:, units.start * width : units.stop * width], out=out)

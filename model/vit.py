@@ -22,7 +22,7 @@ from model.buffers import Buffers
 from model.config import CHANNELS, ViTConfig
 from model.fold import Parameters
 from model.functional import Array
-from model.layers import product
+from model.panels import product
 from model.positions import PositionMode, interpolate_positions
 from model.stream import ResidualStream
 from model.threads import SOLO, Team, shares, team
@@ -118,7 +118,7 @@ class VisionTransformer:
         B, _, H, W = pixels.shape
         p, D = self.config.patch, self.config.width
         h, w = H // p, W // p
-        prefix, linear = self._parameters.prefix, self._parameters.patch_embed
+        prefix, panels = self._parameters.prefix, self._parameters.patch_embed
         x = buffers[0].take("x", B, len(prefix) + h * w, D)
         x[:, : len(prefix)] = prefix
         patches = pixels.reshape(B, CHANNELS, h, p, w, p).transpose(0, 2, 4, 1, 3, 5)  # (B, h, w, 3, p, p)
@@ -130,7 +130,7 @@ class VisionTransformer:
             tokens = slice(len(prefix) + mine.start * w, len(prefix) + mine.stop * w)
             for image in range(B):
                 np.copyto(flat, patches[image, mine])
-                product(flat.reshape(-1, CHANNELS * p * p), linear.weight, out=x[image, tokens])
+                product(flat.reshape(-1, CHANNELS * p * p), panels, out=x[image, tokens])
                 np.add(x[image, tokens], table[mine.start * w : mine.stop * w], out=x[image, tokens])
 
         workers.run(compute)
@@ -153,7 +153,7 @@ class VisionTransformer:
         if table is None:
             stored, registers = self._parameters.positions, self.config.registers > 0
             grid = interpolate_positions(stored, h, w, mode=self.positions, registers=registers)
-            table = (grid + self._parameters.patch_embed.bias).reshape(h * w, -1)
+            table = (grid + self._parameters.patch_bias).reshape(h * w, -1)
         self._tables[h, w] = table
         if len(self._tables) > CACHED_TABLES:
             del self._tables[next(iter(self._tables))]
