@@ -11,6 +11,7 @@ References
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -101,10 +102,11 @@ def attend_from_all(x: Array, qkv: Array, buffers: Buffers, out: Array) -> None:
     asked = buffers.take("qkv", B, N, H, 3, d)
     product(x, qkv.reshape(H * 3, -1, d), out=asked.reshape(B, N, -1))
     q, k, v = asked.transpose(3, 0, 2, 1, 4)  # each (B, H, N, d)
-    heads = max(1, BLOCK // N**2)
-    for image in range(B):
-        for start in range(0, H, heads):
-            some = np.s_[image, start : start + heads]
+    heads = min(H, max(1, BLOCK // N**2))
+    images = max(1, BLOCK // (heads * N**2))
+    for image in range(0, B, images):
+        for head in range(0, H, heads):
+            some = np.s_[image : image + images, head : head + heads]
             attend(q[some], k[some], v[some], buffers, out=out.swapaxes(1, 2)[some])
 
 
@@ -135,25 +137,26 @@ def attend(q: Array, k: Array, v: Array, buffers: Buffers, out: Array) -> None:
 
     Parameters
     ----------
-    q : ndarray of float32, shape (H, Q, d)
-    k, v : ndarray of float32, shape (H, N, d)
+    q : ndarray of float32, shape (..., Q, d)
+    k, v : ndarray of float32, shape (..., N, d)
     buffers : Buffers
-    out : ndarray of float32, shape (H, Q, d)
+    out : ndarray of float32, shape (..., Q, d)
         Receives the result.
 
     References
     ----------
     .. [1] Vaswani et al., "Attention Is All You Need", arXiv:1706.03762.
     """
-    (H, Q, _), N = q.shape, k.shape[1]
-    step = max(1, SCORES // (H * N))
+    *heads, Q, _ = q.shape
+    N = k.shape[-2]
+    step = max(1, SCORES // (math.prod(heads) * N))
     for start in range(0, Q, step):
-        rows = np.s_[:, start : min(start + step, Q)]
-        scores = buffers.take("scores", H, min(step, Q - start), N)
-        np.matmul(q[rows], k.swapaxes(1, 2), out=scores)
+        rows = np.s_[..., start : start + step, :]
+        scores = buffers.take("scores", *heads, min(step, Q - start), N)
+        np.matmul(q[rows], k.swapaxes(-1, -2), out=scores)
         denominator = softmax_numerator(scores)
         if not trustworthy(denominator):
-            np.matmul(q[rows], k.swapaxes(1, 2), out=scores)
+            np.matmul(q[rows], k.swapaxes(-1, -2), out=scores)
             np.subtract(scores, scores.max(axis=-1, keepdims=True), out=scores)
             denominator = softmax_numerator(scores)
         np.matmul(scores, v, out=out[rows])

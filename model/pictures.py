@@ -182,10 +182,11 @@ def webp(image: Image.Image, side: int, quality: int = 82) -> bytes:
         A WebP file without EXIF, XMP or colour profile.
     """
     small = image.copy()
-    small.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=3.0)
+    # Indexing waits for this: Hamming's window costs 0.43 of Lanczos's time; method 0 0.57 of method 2's,
+    # for files 15 % larger.
+    small.thumbnail((side, side), Image.Resampling.HAMMING, reducing_gap=2.0)
     encoded = io.BytesIO()
-    # Method 2 costs half of method 4's time, and makes files 2 % larger; 3 and 4 cost alike.
-    small.save(encoded, "WEBP", quality=quality, method=2)
+    small.save(encoded, "WEBP", quality=quality, method=0)
     return encoded.getvalue()
 
 
