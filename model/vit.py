@@ -29,6 +29,8 @@ from model.threads import SOLO, Team, shares, team
 
 # Tokens that one thread takes through the blocks together: long products, and still little memory.
 ROWS = 2100
+# Operations of a block below which two threads lose more time by waiting for each other than they save.
+SHARED = 150_000_000
 CACHED_TABLES = 8
 
 
@@ -94,9 +96,14 @@ class VisionTransformer:
                         pixels[images[rank]], table, features[images[rank]], SOLO, buffers[rank:]
                     )
                 )
-            self._encode(pixels[whole:], table, features[whole:], workers, buffers)  # they share the rest
+            together = workers if self._operations(len(table)) > SHARED else SOLO
+            self._encode(pixels[whole:], table, features[whole:], together, buffers)  # they share the rest
             self._buffers = buffers
         return features
+
+    def _operations(self, patches: int) -> int:
+        """Return about how many operations a block does for one picture: those of its matrices."""
+        return 24 * (self.config.prefix + patches) * self.config.width**2
 
     def _take_buffers(self, count: int) -> list[Buffers]:
         """Take the buffers out; where a thread fails, others may still write to them, and they stay out."""
