@@ -14,6 +14,11 @@ from tests.support import reference
 RNG = np.random.default_rng(0)
 
 
+def plain_attention(q, k, v):
+    q, k, v = (part.astype(np.float64) for part in (q, k, v))
+    return reference.softmax(q @ k.swapaxes(1, 2)) @ v
+
+
 def apply_gelu(x):
     found = x.reshape(1, -1).copy()
     gelu(found, np.empty((2, *found.shape), np.float32))
@@ -108,9 +113,7 @@ def test_attention_bears_scores_of_any_size(scale, offset):
 
     layers.attend(q, k, v, Buffers(), out)
 
-    wide = [part.astype(np.float64) for part in (q, k, v)]
-    expected = reference.softmax(wide[0] @ wide[1].swapaxes(1, 2)) @ wide[2]
-    np.testing.assert_allclose(out, expected, rtol=0, atol=3e-4)
+    np.testing.assert_allclose(out, plain_attention(q, k, v), rtol=0, atol=3e-4)
 
 
 def test_attention_bears_rows_that_are_far_apart():
@@ -133,9 +136,7 @@ def test_attention_in_blocks_is_attention(queries, tokens, at_a_time, monkeypatc
 
     layers.attend(q, k, v, Buffers(), out)
 
-    wide = [part.astype(np.float64) for part in (q, k, v)]
-    expected = reference.softmax(wide[0] @ wide[1].swapaxes(1, 2)) @ wide[2]
-    np.testing.assert_allclose(out, expected, rtol=0, atol=2e-6)
+    np.testing.assert_allclose(out, plain_attention(q, k, v), rtol=0, atol=2e-6)
 
 
 def test_buffers_are_kept_and_grow():
