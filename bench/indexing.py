@@ -12,6 +12,7 @@ from PIL import Image
 from bench.networks import random_base
 from bench.pairs import timed
 from bench.report import Report, Row
+from gallery.encoding import BATCH_SIZE
 from gallery.indexing import build
 from model import Encoder, load_encoder
 
@@ -47,7 +48,7 @@ def _one(
         )
 
 
-def _encoder_rate(encoder: Encoder, batch: int = 8) -> float:
+def _encoder_rate(encoder: Encoder, batch: int = BATCH_SIZE) -> float:
     side = encoder.geometry.crop
     pixels = np.random.default_rng(0).standard_normal((batch, 3, side, side), dtype=np.float32)
     encoder.encode_arrays(pixels)

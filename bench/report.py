@@ -50,29 +50,29 @@ class Report:
             flush=True,
         )
 
-    def markdown(self) -> str:
-        """Return the table and the machine."""
-        lines = [f"{machine()}.", ""]
+    def markdown(self) -> dict[str, str]:
+        """Return each section's table, headed by the machine."""
+        tables = {}
         for section, rows in self.sections.items():
-            lines += [
-                f"### {section}",
-                "",
-                "| figure | ours | peer | ratio | to reach |",
-                "| --- | --- | --- | --- | --- |",
-            ]
+            lines = [f"### {section}", "", f"{machine()}.", ""]
+            lines += ["| figure | ours | peer | ratio | to reach |", "| --- | --- | --- | --- | --- |"]
             lines += [
                 f"| {row.figure} | {row.ours} | {row.peer} | {row.ratio} | {row.target} |" for row in rows
             ]
-            lines.append("")
-        return "\n".join(lines)
+            tables[section] = "\n".join(lines) + "\n"
+        return tables
 
     def write(self, path: Path) -> None:
-        """Replace the measured part of a document; the words around it stay."""
+        """Put the sections that were measured into a document; others, and the words around, stay."""
         text = path.read_text()
-        pattern = re.compile(re.escape(BEGIN) + ".*?" + re.escape(END), re.DOTALL)
-        if not pattern.search(text):
+        pattern = re.compile(re.escape(BEGIN) + "(.*?)" + re.escape(END), re.DOTALL)
+        found = pattern.search(text)
+        if not found:
             raise SystemExit(f"{path} has no line {BEGIN!r}; nothing was written")
-        path.write_text(pattern.sub(lambda _: f"{BEGIN}\n\n{self.markdown()}\n{END}", text))
+        before = [part.strip() + "\n" for part in re.split(r"^(?=### )", found[1], flags=re.MULTILINE)]
+        tables = {part[4:].partition("\n")[0]: part for part in before if part.startswith("### ")}
+        measured = "\n".join((tables | self.markdown()).values())
+        path.write_text(pattern.sub(lambda _: f"{BEGIN}\n\n{measured}\n{END}", text))
 
 
 def machine() -> str:

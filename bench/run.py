@@ -7,14 +7,14 @@ import os
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+PARTS = ("encoder", "bundled", "start", "search", "indexing")
+SIZES = (14_000, 140_000, 1_000_000, 1_400_000)
 
 
 def main() -> None:
     """Run the chosen parts and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "parts", nargs="*", choices=["encoder", "search", "indexing", []], help="all unless named"
-    )
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="all unless named")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument(
         "--largest", type=int, default=1_400_000, help="vectors in the largest search, 3 KB each"
@@ -33,28 +33,24 @@ def main() -> None:
 
 
 def _measure(chosen: argparse.Namespace) -> None:
+    from bench import encoder, indexing, search
     from bench.report import Report, machine
 
     bundled = ROOT / "model" / "bundled" / "vitrine-compact.safetensors"
-    parts = chosen.parts or ["encoder", "search", "indexing"]
+    sizes = tuple(size for size in SIZES if size <= chosen.largest)
     report = Report()
     print(machine())
-    if "encoder" in parts:
-        from bench import encoder
-
-        encoder.run(report, bundled, chosen.threads)
-    if "search" in parts:
-        from bench import search
-
-        search.run(
-            report,
-            tuple(n for n in (14_000, 140_000, 1_000_000, 1_400_000) if n <= chosen.largest),
-            chosen.threads,
-        )
-    if "indexing" in parts:
-        from bench import indexing
-
-        indexing.run(report, bundled)
+    for part in chosen.parts or PARTS:
+        if part == "encoder":
+            encoder.run(report, chosen.threads)
+        elif part == "bundled":
+            encoder.run_bundled(report, bundled, chosen.threads)
+        elif part == "start":
+            encoder.run_start(report)
+        elif part == "search":
+            search.run(report, sizes, chosen.threads)
+        else:
+            indexing.run(report, bundled)
     if not chosen.dry:
         report.write(ROOT / "docs" / "benchmarks.md")
 

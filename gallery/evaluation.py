@@ -114,7 +114,7 @@ def evaluate(
         exclusive(cache_dir),
         FeatureLog(cache_dir / _cache_name(encoder.fingerprint), encoder.fingerprint) as log,
     ):
-        reader = PictureReader(root, encoder.prepare, log.info)
+        reader = PictureReader(root, encoder, log.info)
         located, refused = encode_files(
             labelled, reader, encoder, log, batch_size=batch_size, workers=workers, progress=progress
         )

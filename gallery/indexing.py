@@ -112,7 +112,7 @@ def build(
         found, skipped = scan(root, leave_out={index_dir.resolve(), thumbnails_dir.resolve()})
         with FeatureLog(index_dir / _LOG, encoder.fingerprint) as log:
             known, already = _Known(before, log), len(log)
-            reader = PictureReader(root, encoder.prepare, known.info, Thumbnails(thumbnails_dir))
+            reader = PictureReader(root, encoder, known.info, Thumbnails(thumbnails_dir))
             located, refused = encode_files(
                 found, reader, encoder, log,
                 unchanged=before.unchanged, batch_size=batch_size, workers=workers, progress=progress,

@@ -18,7 +18,7 @@ from gallery.scanning import Found
 from gallery.thumbnails import Thumbnails
 from model.errors import PictureError
 from model.fingerprint import Fingerprint
-from model.pictures import PictureInfo, open_rgb, probe
+from model.pictures import PictureInfo, probe
 
 MAX_FILE_BYTES = 512 * 1024 * 1024
 
@@ -33,6 +33,9 @@ class Encoder(Protocol):
     @property
     def fingerprint(self) -> Fingerprint:
         """What makes its vectors comparable."""
+
+    def decode(self, source: bytes) -> Image.Image:
+        """Decode a picture to RGB, perhaps smaller than it is."""
 
     def prepare(self, image: Image.Image) -> NDArray[np.float32]:
         """Turn an RGB picture into a float32 array, shape (3, H, W)."""
@@ -73,8 +76,8 @@ class PictureReader:
     ----------
     root : Path
         The folder.
-    prepare : callable
-        The encoder's.
+    encoder : Encoder
+        Decodes and prepares.
     known : callable
         Tells format and size of a content whose vector is there already.
     thumbnails : Thumbnails, optional
@@ -84,12 +87,12 @@ class PictureReader:
     def __init__(
         self,
         root: Path,
-        prepare: Callable[[Image.Image], NDArray[np.float32]],
+        encoder: Encoder,
         known: Callable[[str], PictureInfo | None],
         thumbnails: Thumbnails | None = None,
     ) -> None:
         self._root = root
-        self._prepare = prepare
+        self._encoder = encoder
         self._known = known
         self._thumbnails = thumbnails
         self._claimed: set[str] = set()
@@ -125,13 +128,13 @@ class PictureReader:
             return mine
 
     def _decode(self, found: Found, sha256: str, data: bytes) -> Read:
-        kind = probe(data).format
-        image = open_rgb(data)
+        info = probe(data)
+        image = self._encoder.decode(data)
         if self._thumbnails is not None:
-            self._thumbnails.make(sha256, kind, image)
+            self._thumbnails.make(sha256, info.format, image)
         if self._known(sha256) is not None:
             return Read(found, sha256)
-        return Read(found, sha256, PictureInfo(kind, *image.size), self._prepare(image))
+        return Read(found, sha256, info, self._encoder.prepare(image))
 
 
 def load(root: Path, path: str) -> tuple[Found, str, bytes]:

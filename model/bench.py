@@ -17,8 +17,10 @@ from model.threads import blas_threads
 _PARTS = {
     "product": "matrix products",
     "attend": "attention's products",
-    "_attend_from_first": "attention's products",
+    "attend_from_all": "attention's products",
+    "attend_from_first": "attention's products",
     "softmax_numerator": "softmax",
+    "trustworthy": "softmax",
     "gelu": "GELU",
     "swiglu": "SwiGLU",
     "_divide_by_one_plus_exp": "GELU",
@@ -102,9 +104,9 @@ def needed_gflop(config: ViTConfig, tokens: int) -> float:
 def _sgemm(config: ViTConfig, tokens: int) -> Callable[[], object]:
     rng = np.random.default_rng(0)
     x = rng.standard_normal((tokens, config.width), dtype=np.float32)
-    weight = rng.standard_normal((config.hidden, config.width), dtype=np.float32)
+    weight = rng.standard_normal((config.width, config.hidden), dtype=np.float32)
     out = np.empty((tokens, config.hidden), np.float32)
-    return lambda: np.matmul(x, weight.T, out=out)
+    return lambda: np.matmul(x, weight, out=out)
 
 
 def _medians(rounds: int, *functions: Callable[[], object]) -> list[float]:

@@ -7,6 +7,19 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+LINE = 64  # bytes of a cache's line, and of AVX-512's registers
+
+
+def aligned(*shape: int) -> NDArray[np.float32]:
+    """Return an array, its contents undefined, that begins where a line of the cache does.
+
+    NumPy's own begin 16 bytes later, and every load of 64 bytes then takes two lines.
+    """
+    size = math.prod(shape)
+    raw = np.empty(size + LINE // 4, np.float32)
+    start = -raw.ctypes.data % LINE // 4
+    return raw[start : start + size].reshape(shape)
+
 
 class Buffers:
     """One thread's scratch arrays, by name.
@@ -29,7 +42,7 @@ class Buffers:
         size = math.prod(shape)
         flat = self._flat.get(name)
         if flat is None or flat.size < size:
-            flat = self._flat[name] = np.empty(size, np.float32)
+            flat = self._flat[name] = aligned(size)
         return flat[:size].reshape(shape)
 
     @property

@@ -24,9 +24,8 @@ def webp(image: Image.Image, side: int, quality: int = 82) -> bytes:
     bytes
         A WebP file without EXIF, XMP or colour profile.
     """
-    small = _fitted(image, side, Image.Resampling.LANCZOS)
-    # Method 2 costs half of method 4's time, and makes files 2 % larger; 3 and 4 cost alike.
-    return _encoded(small, "WEBP", quality=quality, method=2)
+    # Indexing waits for this: method 0 costs 0.57 of method 2's time, for files 15 % larger.
+    return _encoded(_fitted(image, side), "WEBP", quality=quality, method=0)
 
 
 def jpeg(image: Image.Image, side: int, quality: int = 90) -> bytes:
@@ -46,18 +45,20 @@ def jpeg(image: Image.Image, side: int, quality: int = 90) -> bytes:
     bytes
         A JPEG file without EXIF, XMP or colour profile.
     """
-    # Lanczos takes twice as long, for a difference (39 dB) like that which JPEG makes.
-    return _encoded(_fitted(image, side, Image.Resampling.HAMMING), "JPEG", quality=quality)
+    return _encoded(_fitted(image, side), "JPEG", quality=quality)
 
 
-def _fitted(image: Image.Image, side: int, resampling: Image.Resampling) -> Image.Image:
-    """Return a new picture without metadata, of which a comment would be written by itself."""
+def _fitted(image: Image.Image, side: int) -> Image.Image:
+    """Return a new picture without metadata, of which a comment would be written by itself.
+
+    Lanczos's window takes twice the time of Hamming's, for a difference (39 dB) like that which JPEG makes.
+    """
     longest = max(image.size)
     if longest <= side:
         small = image.copy()
     else:
         width, height = (max(1, round(length * side / longest)) for length in image.size)
-        small = image.resize((width, height), resampling, reducing_gap=3.0)
+        small = image.resize((width, height), Image.Resampling.HAMMING, reducing_gap=2.0)
     small.info.clear()
     return small
 

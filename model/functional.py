@@ -5,13 +5,17 @@ Each is checked in the tests against its plain formula.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
 
-BLOCK = 1 << 15  # numbers; three such pieces, 384 KB, fit a core's second-level cache
-_SAFE_SCORE = 64.0  # exp of it, times any number of tokens and their values, is well within float32
+# Numbers gone through at a time. Smaller pieces lie nearer the core, but between two calls of NumPy a thread
+# may have to wait for the interpreter's lock, and with pieces of 1 << 15 that costs 15 ms of a picture.
+BLOCK = 1 << 17
+_LEAST, _MOST = 1e-20, 1e20  # of a sum of exponentials: far from where float32 ends, at 1e-38 and 1e38
 
 # -log(cdf(x) / (1 - cdf(x))) / x of the standard normal distribution, as a polynomial in x ** 2, highest
 # power first. Minimax fit of x * cdf(x), error 7e-8; the signs let it saturate rather than turn where |x| is
@@ -30,6 +34,13 @@ _GELU_LOGIT = np.array(
 )
 
 
+def blocks(x: Array) -> Iterator[Array]:
+    """Yield views of some rows of `x`, (T, W), after each other: pieces of about `BLOCK` numbers."""
+    step = max(1, BLOCK // x.shape[1])
+    for start in range(0, len(x), step):
+        yield x[start : start + step]
+
+
 def gelu(x: Array, scratch: Array) -> None:
     """Exact GELU, ``x * cdf(x)`` of the standard normal distribution, in place.
 
@@ -40,14 +51,14 @@ def gelu(x: Array, scratch: Array) -> None:
     ----------
     x : ndarray of float32, shape (R, W)
         Overwritten with the result.
-    scratch : ndarray of float32, shape (2, R or more, W)
+    scratch : ndarray of float32, shape (2, R, W)
         Overwritten.
 
     References
     ----------
     .. [1] Hendrycks and Gimpel, "Gaussian Error Linear Units (GELUs)", arXiv:1606.08415.
     """
-    square, logit = scratch[:, : len(x)]
+    square, logit = scratch
     with _saturating():
         np.square(x, out=square)
         np.multiply(square, _GELU_LOGIT[0], out=logit)
@@ -66,17 +77,16 @@ def swiglu(gate: Array, up: Array, scratch: Array) -> None:
     ----------
     gate, up : ndarray of float32, shape (R, W)
         `gate` is overwritten with the result.
-    scratch : ndarray of float32, shape (R or more, W)
+    scratch : ndarray of float32, shape (R, W)
         Overwritten.
 
     References
     ----------
     .. [1] Shazeer, "GLU Variants Improve Transformer", arXiv:2002.05202.
     """
-    negative = scratch[: len(gate)]
-    np.negative(gate, out=negative)
+    np.negative(gate, out=scratch)
     with _saturating():
-        _divide_by_one_plus_exp(gate, negative)
+        _divide_by_one_plus_exp(gate, scratch)
     np.multiply(gate, up, out=gate)
 
 
@@ -86,7 +96,7 @@ def normalise(x: Array, eps: float, out: Array) -> None:
     Parameters
     ----------
     x : ndarray of float32, shape (T, D)
-        C-contiguous. `model.fold` keeps the mean of every token at zero.
+        `model.fold` keeps the mean of every token at zero.
     eps : float
         Added to the variance.
     out : ndarray of float32, shape (T, D)
@@ -104,7 +114,8 @@ def softmax_numerator(scores: Array) -> Array:
     """Softmax over the last axis but for the division, in place.
 
     The division is left to the caller: after the product with the values there is less to divide. Taking each
-    row's maximum away first, as is usual, cancels out; so it is done only where exp might leave float32.
+    row's maximum away first, as is usual, cancels out; it costs two more ways through the scores, and is
+    needed only where the denominators come out not `trustworthy`.
 
     Parameters
     ----------
@@ -116,11 +127,19 @@ def softmax_numerator(scores: Array) -> Array:
     ndarray of float32, shape (..., 1)
         The denominators.
     """
-    if scores.max() > _SAFE_SCORE or scores.min() < -_SAFE_SCORE:
-        np.subtract(scores, scores.max(axis=-1, keepdims=True), out=scores)
-    np.exp(scores, out=scores)
-    denominator: Array = np.einsum("...n->...", scores)[..., None]
+    with _saturating():
+        np.exp(scores, out=scores)
+        denominator: Array = np.matmul(scores, np.ones((scores.shape[-1], 1), np.float32))
     return denominator
+
+
+def trustworthy(denominator: Array) -> bool:
+    """Tell whether a softmax without its maximum kept within float32, by its denominators alone.
+
+    A sum within these bounds has no infinite term and has lost none that counts, and leaves room for the
+    product with the values.
+    """
+    return bool(denominator.min() > _LEAST and denominator.max() < _MOST)
 
 
 def _saturating() -> np.errstate:

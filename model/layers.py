@@ -11,29 +11,17 @@ References
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
 from model.buffers import Buffers
-from model.functional import BLOCK, Array, gelu, softmax_numerator, swiglu
+from model.functional import BLOCK, Array, blocks, gelu, softmax_numerator, swiglu, trustworthy
+from model.panels import product
 
 SCORES = 1 << 18  # numbers of attention's scores that are made at a time; 1 MB stays in a core's cache
-
-
-@dataclass(frozen=True, slots=True)
-class Linear:
-    """An affine map ``y = x W^T + b``.
-
-    Attributes
-    ----------
-    weight : ndarray of float32, shape (out, into)
-    bias : ndarray of float32, shape (out,)
-    """
-
-    weight: Array
-    bias: Array
 
 
 class Layer(Protocol):
@@ -45,7 +33,7 @@ class Layer(Protocol):
 
     @property
     def bias(self) -> Array:
-        """What is added to the terms, (D,)."""
+        """What is added to the terms once, (D,)."""
 
     def terms(self, x: Array, units: slice, buffers: Buffers, out: Array) -> None:
         """Write the sum of some terms to `out`."""
@@ -57,82 +45,91 @@ class Attention:
 
     Attributes
     ----------
-    query : Linear
-        Rows of head after head; ``1 / sqrt(d)`` is folded in.
-    key, value : ndarray of float32, shape (D, D)
-        Matrices; their biases are folded away.
-    projection : Linear
-    units : int
-        Number of heads.
+    qkv : ndarray of float32, shape (H, 3, D + 1, d)
+        Query, key and value of each head; ``1 / sqrt(d)`` is folded in. The last row is the bias, which keys
+        and values have none of.
+    projection : ndarray of float32, shape (P, D, W)
+        In panels.
+    bias : ndarray of float32, shape (D,)
+        The projection's.
     """
 
-    query: Linear
-    key: Array
-    value: Array
-    projection: Linear
-    units: int
+    qkv: Array
+    projection: Array
+    bias: Array
 
     @property
-    def bias(self) -> Array:
-        """What is added to the heads' terms, (D,)."""
-        return self.projection.bias
+    def units(self) -> int:
+        """Number of heads."""
+        return len(self.qkv)
 
     def terms(self, x: Array, units: slice, buffers: Buffers, out: Array) -> None:
         """Write the sum of some heads' terms to `out`.
 
         Parameters
         ----------
-        x : ndarray of float32, shape (B, N, D)
-            Standardised tokens.
+        x : ndarray of float32, shape (B, N, D + 1)
+            Standardised tokens, each with a one at its end.
         units : slice
             The heads.
         buffers : Buffers
         out : ndarray of float32, shape (B, Q, D)
             Q is N, or 1: then only the first token of each picture asks, and all answer.
         """
-        d = x.shape[2] // self.units
-        columns = slice(units.start * d, units.stop * d)
-        attended = buffers.take("attended", *out.shape[:2], columns.stop - columns.start)
+        qkv = self.qkv[units]
+        H, _, _, d = qkv.shape
+        attended = buffers.take("attended", *out.shape[:2], H, d)
         if out.shape[1] == 1:
-            self._attend_from_first(x, units, columns, buffers, attended)
+            attend_from_first(x, qkv, buffers, out=attended)
         else:
-            self._attend_from_all(x, columns, buffers, attended)
-        product(attended, self.projection.weight[:, columns], out=out)
+            attend_from_all(x, qkv, buffers, out=attended)
+        rows = self.projection[:, units.start * d : units.stop * d]
+        product(attended.reshape(*out.shape[:2], H * d), rows, out=out)
 
-    def _attend_from_all(self, x: Array, columns: slice, buffers: Buffers, attended: Array) -> None:
-        q, k, v = buffers.take("qkv", 3, *attended.shape)
-        product(x, self.query.weight[columns], out=q)
-        product(x, self.key[columns], out=k)
-        product(x, self.value[columns], out=v)
-        np.add(q, self.query.bias[columns], out=q)
-        (B, N, width), d = attended.shape, x.shape[2] // self.units
-        heads = width // d
-        q, k, v, out = (part.reshape(B, N, heads, d).swapaxes(1, 2) for part in (q, k, v, attended))
-        step = max(1, BLOCK // N**2)
-        for image in range(B):
-            for start in range(0, heads, step):
-                some = np.s_[image, start : start + step]
-                attend(q[some], k[some], v[some], buffers, out=out[some])
 
-    def _attend_from_first(
-        self, x: Array, units: slice, columns: slice, buffers: Buffers, attended: Array
-    ) -> None:
-        """Let the first token of each picture ask, without making keys and values.
+def attend_from_all(x: Array, qkv: Array, buffers: Buffers, out: Array) -> None:
+    """Let every token ask.
 
-        ``q (x K^T)^T`` is ``(q K) x^T``, and ``p (x V^T)`` is ``(p x) V^T``: a query for each head costs less
-        than a key and a value for each token.
-        """
-        B, N, D = x.shape
-        heads, d = units.stop - units.start, D // self.units
-        key, value = (matrix[columns].reshape(heads, d, D) for matrix in (self.key, self.value))
-        q = np.matmul(x[:, 0], self.query.weight[columns].T) + self.query.bias[columns]
-        scores = buffers.take("scores", heads, N)
-        for image in range(B):
-            asked = np.matmul(q[image].reshape(heads, 1, d), key)[:, 0]  # (heads, D)
-            np.matmul(asked, x[image].T, out=scores)
-            denominator = softmax_numerator(scores)
-            mixed = np.matmul(scores, x[image]) / denominator  # (heads, D)
-            np.matmul(value, mixed[:, :, None], out=attended[image].reshape(heads, d, 1))
+    Parameters
+    ----------
+    x : ndarray of float32, shape (B, N, D + 1)
+    qkv : ndarray of float32, shape (H, 3, D + 1, d)
+    buffers : Buffers
+    out : ndarray of float32, shape (B, N, H, d)
+        Receives what each head attends to.
+    """
+    B, N, H, d = out.shape
+    asked = buffers.take("qkv", B, N, H, 3, d)
+    product(x, qkv.reshape(H * 3, -1, d), out=asked.reshape(B, N, -1))
+    q, k, v = asked.transpose(3, 0, 2, 1, 4)  # each (B, H, N, d)
+    heads = min(H, max(1, BLOCK // N**2))
+    images = max(1, BLOCK // (heads * N**2))
+    for image in range(0, B, images):
+        for head in range(0, H, heads):
+            some = np.s_[image : image + images, head : head + heads]
+            attend(q[some], k[some], v[some], buffers, out=out.swapaxes(1, 2)[some])
+
+
+def attend_from_first(x: Array, qkv: Array, buffers: Buffers, out: Array) -> None:
+    """Let the first token of each picture ask, without making keys and values.
+
+    ``q (x K)^T`` is ``(q K^T) x^T``, and ``p (x V)`` is ``(p x) V``: a query for each head costs less than a
+    key and a value for each token.
+
+    Parameters
+    ----------
+    x : ndarray of float32, shape (B, N, D + 1)
+    qkv : ndarray of float32, shape (H, 3, D + 1, d)
+    buffers : Buffers
+    out : ndarray of float32, shape (B, 1, H, d)
+        Receives what each head attends to.
+    """
+    query, key, value = qkv.swapaxes(0, 1)  # each (H, D + 1, d)
+    q = np.matmul(x[:, 0], query)  # (H, B, d)
+    asked = np.matmul(q, key.swapaxes(1, 2)).swapaxes(0, 1)  # (B, H, D + 1)
+    mixed = buffers.take("mixed", *asked.shape)
+    attend(asked, x, x, buffers, out=mixed)
+    np.matmul(mixed.swapaxes(0, 1), value, out=out[:, 0].swapaxes(0, 1))
 
 
 def attend(q: Array, k: Array, v: Array, buffers: Buffers, out: Array) -> None:
@@ -140,102 +137,95 @@ def attend(q: Array, k: Array, v: Array, buffers: Buffers, out: Array) -> None:
 
     Parameters
     ----------
-    q : ndarray of float32, shape (H, Q, d)
-    k, v : ndarray of float32, shape (H, N, d)
+    q : ndarray of float32, shape (..., Q, d)
+    k, v : ndarray of float32, shape (..., N, d)
     buffers : Buffers
-    out : ndarray of float32, shape (H, Q, d)
+    out : ndarray of float32, shape (..., Q, d)
         Receives the result.
 
     References
     ----------
     .. [1] Vaswani et al., "Attention Is All You Need", arXiv:1706.03762.
     """
-    (H, Q, _), N = q.shape, k.shape[1]
-    step = max(1, SCORES // (H * N))
+    *heads, Q, _ = q.shape
+    N = k.shape[-2]
+    step = max(1, SCORES // (math.prod(heads) * N))
     for start in range(0, Q, step):
-        rows = np.s_[:, start : min(start + step, Q)]
-        scores = buffers.take("scores", H, min(step, Q - start), N)
-        np.matmul(q[rows], k.swapaxes(1, 2), out=scores)
+        rows = np.s_[..., start : start + step, :]
+        scores = buffers.take("scores", *heads, min(step, Q - start), N)
+        np.matmul(q[rows], k.swapaxes(-1, -2), out=scores)
         denominator = softmax_numerator(scores)
+        if not trustworthy(denominator):
+            np.matmul(q[rows], k.swapaxes(-1, -2), out=scores)
+            np.subtract(scores, scores.max(axis=-1, keepdims=True), out=scores)
+            denominator = softmax_numerator(scores)
         np.matmul(scores, v, out=out[rows])
         np.divide(out[rows], denominator, out=out[rows])
 
 
 @dataclass(frozen=True, slots=True)
 class Mlp:
-    """Two affine maps with GELU between them."""
+    """Two affine maps with GELU between them.
 
-    fc1: Linear
-    fc2: Linear
+    Attributes
+    ----------
+    fc1 : ndarray of float32, shape (P, D + 1, W)
+        In panels; the last row is the bias.
+    fc2 : ndarray of float32, shape (P', F, W')
+        In panels.
+    bias : ndarray of float32, shape (D,)
+        Of `fc2`.
+    """
+
+    fc1: Array
+    fc2: Array
+    bias: Array
 
     @property
     def units(self) -> int:
-        """Number of hidden units."""
-        return len(self.fc1.bias)
-
-    @property
-    def bias(self) -> Array:
-        """What is added to the units' terms, (D,)."""
-        return self.fc2.bias
+        """Number of panels of hidden units."""
+        return len(self.fc1)
 
     def terms(self, x: Array, units: slice, buffers: Buffers, out: Array) -> None:
-        """Write the sum of some hidden units' terms to `out`; both are (B, N, D)."""
-        width = units.stop - units.start
-        hidden = buffers.take("hidden", x.shape[0] * x.shape[1], width)
-        product(x, self.fc1.weight[units], out=hidden)
-        step = max(1, BLOCK // width)
-        scratch = buffers.take("scratch", 2, step, width)
-        for start in range(0, len(hidden), step):
-            rows = slice(start, start + step)
-            np.add(hidden[rows], self.fc1.bias[units], out=hidden[rows])
-            gelu(hidden[rows], scratch)
-        product(hidden, self.fc2.weight[:, units], out=out)
+        """Write the sum of some hidden units' terms, (B, N, D), to `out`; `x` is as attention takes it."""
+        fc1, width = self.fc1[units], self.fc1.shape[2]
+        hidden = buffers.take("hidden", x.shape[0] * x.shape[1], len(fc1) * width)
+        product(x, fc1, out=hidden)
+        for rows in blocks(hidden):
+            gelu(rows, buffers.take("scratch", 2, *rows.shape))
+        product(hidden, self.fc2[:, units.start * width : units.stop * width], out=out)
 
 
 @dataclass(frozen=True, slots=True)
 class SwiGlu:
-    """The gated MLP of DINOv2 giant; `gate` and `up` are the halves of ``w12``."""
+    """The gated MLP of DINOv2 giant.
 
-    gate: Linear
-    up: Linear
-    down: Linear
+    Attributes
+    ----------
+    gate, up : ndarray of float32, shape (P, D + 1, W)
+        The halves of ``w12``, in panels; the last row is the bias.
+    down : ndarray of float32, shape (P', F, W')
+        In panels.
+    bias : ndarray of float32, shape (D,)
+        Of `down`.
+    """
+
+    gate: Array
+    up: Array
+    down: Array
+    bias: Array
 
     @property
     def units(self) -> int:
-        """Number of hidden units."""
-        return len(self.gate.bias)
-
-    @property
-    def bias(self) -> Array:
-        """What is added to the units' terms, (D,)."""
-        return self.down.bias
+        """Number of panels of hidden units."""
+        return len(self.gate)
 
     def terms(self, x: Array, units: slice, buffers: Buffers, out: Array) -> None:
-        """Write the sum of some hidden units' terms to `out`; both are (B, N, D)."""
-        width = units.stop - units.start
-        gate, up = buffers.take("gate_and_up", 2, x.shape[0] * x.shape[1], width)
-        product(x, self.gate.weight[units], out=gate)
-        product(x, self.up.weight[units], out=up)
-        step = max(1, BLOCK // width)
-        scratch = buffers.take("scratch", step, width)
-        for start in range(0, len(gate), step):
-            rows = slice(start, start + step)
-            np.add(gate[rows], self.gate.bias[units], out=gate[rows])
-            np.add(up[rows], self.up.bias[units], out=up[rows])
-            swiglu(gate[rows], up[rows], scratch)
-        product(gate, self.down.weight[:, units], out=out)
-
-
-def product(x: Array, weight: Array, out: Array) -> None:
-    """Multiply all tokens by a matrix in one BLAS call: ``out = x weight^T``.
-
-    Parameters
-    ----------
-    x : ndarray of float32, shape (..., into)
-        C-contiguous.
-    weight : ndarray of float32, shape (out, into)
-        Rows or columns may be a slice of a larger matrix.
-    out : ndarray of float32, shape (..., out)
-        C-contiguous; receives the result.
-    """
-    np.matmul(x.reshape(-1, x.shape[-1]), weight.T, out=out.reshape(-1, out.shape[-1]))
+        """Write the sum of some hidden units' terms, (B, N, D), to `out`; `x` is as attention takes it."""
+        panels, width = len(self.gate[units]), self.gate.shape[2]
+        gate, up = buffers.take("gate_and_up", 2, x.shape[0] * x.shape[1], panels * width)
+        product(x, self.gate[units], out=gate)
+        product(x, self.up[units], out=up)
+        for gate_rows, up_rows in zip(blocks(gate), blocks(up), strict=True):
+            swiglu(gate_rows, up_rows, buffers.take("scratch", *gate_rows.shape))
+        product(gate, self.down[:, units.start * width : units.stop * width], out=out)

@@ -7,13 +7,16 @@ from collections.abc import Sequence
 import numpy as np
 
 from model.buffers import Buffers
-from model.functional import Array, normalise
+from model.functional import BLOCK, Array, normalise
 from model.layers import Layer
 from model.threads import Team, shares
 
 
 class ResidualStream:
     """Tokens to which layer after layer adds.
+
+    What a layer gets to see of a token is its LayerNorm with a one put after it: then a map's bias is one
+    more row of its matrix, and adding it needs no way of its own through the memory.
 
     Parameters
     ----------
@@ -58,26 +61,29 @@ class ResidualStream:
         self._team.run(compute)
 
     def normalised(self) -> Array:
-        """LayerNorm of the tokens, but for its weight and bias.
+        """LayerNorm of the tokens, but for its weight and bias, and a one after each.
 
         Returns
         -------
-        ndarray of float32, shape (B, N, D)
+        ndarray of float32, shape (B, N, D + 1)
             Overwritten by the next call.
         """
-        out = self._buffers[0].take("normalised", *self._x.shape)
-        D = self._x.shape[-1]
-        x, normalised = self._x.reshape(-1, D), out.reshape(-1, D)
+        B, N, D = self._x.shape
+        out = self._buffers[0].take("normalised", B, N, D + 1)
+        x, normalised = self._x.reshape(-1, D), out.reshape(-1, D + 1)
         terms, bias = [term.reshape(-1, D) for term in self._terms], self._bias
-        rows = shares(len(x), self._team.size)
+        shared, step = shares(len(x), self._team.size), max(1, BLOCK // D)
 
         def compute(rank: int) -> None:
-            mine = x[rows[rank]]
-            for term in terms:
-                np.add(mine, term[rows[rank]], out=mine)
-            if bias is not None:
-                np.add(mine, bias, out=mine)
-            normalise(mine, self._eps, out=normalised[rows[rank]])
+            mine = shared[rank]
+            for start in range(mine.start, mine.stop, step):
+                rows = slice(start, min(start + step, mine.stop))
+                for term in terms:
+                    np.add(x[rows], term[rows], out=x[rows])
+                if bias is not None:
+                    np.add(x[rows], bias, out=x[rows])
+                normalise(x[rows], self._eps, out=normalised[rows, :D])
+            normalised[mine, D] = 1
 
         self._team.run(compute)
         self._terms, self._bias = [], None

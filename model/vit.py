@@ -22,13 +22,15 @@ from model.buffers import Buffers
 from model.config import CHANNELS, ViTConfig
 from model.fold import Parameters
 from model.functional import Array
-from model.layers import product
+from model.panels import product
 from model.positions import PositionMode, interpolate_positions
 from model.stream import ResidualStream
 from model.threads import SOLO, Team, shares, team
 
 # Tokens that one thread takes through the blocks together: long products, and still little memory.
 ROWS = 2100
+# Operations of a block below which two threads lose more time by waiting for each other than they save.
+SHARED = 150_000_000
 CACHED_TABLES = 8
 
 
@@ -94,9 +96,14 @@ class VisionTransformer:
                         pixels[images[rank]], table, features[images[rank]], SOLO, buffers[rank:]
                     )
                 )
-            self._encode(pixels[whole:], table, features[whole:], workers, buffers)  # they share the rest
+            together = workers if self._operations(len(table)) > SHARED else SOLO
+            self._encode(pixels[whole:], table, features[whole:], together, buffers)  # they share the rest
             self._buffers = buffers
         return features
+
+    def _operations(self, patches: int) -> int:
+        """Return about how many operations a block does for one picture: those of its matrices."""
+        return 24 * (self.config.prefix + patches) * self.config.width**2
 
     def _take_buffers(self, count: int) -> list[Buffers]:
         """Take the buffers out; where a thread fails, others may still write to them, and they stay out."""
@@ -118,7 +125,7 @@ class VisionTransformer:
         B, _, H, W = pixels.shape
         p, D = self.config.patch, self.config.width
         h, w = H // p, W // p
-        prefix, linear = self._parameters.prefix, self._parameters.patch_embed
+        prefix, panels = self._parameters.prefix, self._parameters.patch_embed
         x = buffers[0].take("x", B, len(prefix) + h * w, D)
         x[:, : len(prefix)] = prefix
         patches = pixels.reshape(B, CHANNELS, h, p, w, p).transpose(0, 2, 4, 1, 3, 5)  # (B, h, w, 3, p, p)
@@ -130,7 +137,7 @@ class VisionTransformer:
             tokens = slice(len(prefix) + mine.start * w, len(prefix) + mine.stop * w)
             for image in range(B):
                 np.copyto(flat, patches[image, mine])
-                product(flat.reshape(-1, CHANNELS * p * p), linear.weight, out=x[image, tokens])
+                product(flat.reshape(-1, CHANNELS * p * p), panels, out=x[image, tokens])
                 np.add(x[image, tokens], table[mine.start * w : mine.stop * w], out=x[image, tokens])
 
         workers.run(compute)
@@ -145,7 +152,7 @@ class VisionTransformer:
             stream.add(block.mlp)
         stream.add(last.attention, tokens)
         stream.add(last.mlp)
-        return stream.normalised() * self._parameters.norm_weight + self._parameters.norm_bias
+        return stream.normalised()[..., :-1] * self._parameters.norm_weight + self._parameters.norm_bias
 
     def _position_table(self, h: int, w: int) -> Array:
         """Positions of h x w patches with the patch embedding's bias, (h w, D); the latest few are kept."""
@@ -153,7 +160,7 @@ class VisionTransformer:
         if table is None:
             stored, registers = self._parameters.positions, self.config.registers > 0
             grid = interpolate_positions(stored, h, w, mode=self.positions, registers=registers)
-            table = (grid + self._parameters.patch_embed.bias).reshape(h * w, -1)
+            table = (grid + self._parameters.patch_bias).reshape(h * w, -1)
         self._tables[h, w] = table
         if len(self._tables) > CACHED_TABLES:
             del self._tables[next(iter(self._tables))]

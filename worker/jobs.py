@@ -23,6 +23,8 @@ from worker.limits import Overrun
 from worker.runtime import Runtime, current
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from PIL.Image import Image
 
     from gallery import Store
@@ -141,19 +143,22 @@ def _of_picture(runtime: Runtime, claim: lifecycle.Claim, store: Store) -> Query
     known = _known_features(claim, store)
     if known is not None and not claim.needs_preview:
         return Query(known)
-    encoder, image = runtime.encoder, _opened(claim)
-    vector = encoder.encode([image])[0] if known is None else known
-    preview = copies.jpeg(image, PREVIEW_SIDE) if claim.needs_preview else None
+    encoder, path = runtime.encoder, claim.picture
+    try:
+        if path is None:
+            raise PictureError("broken", "the picture has been removed")
+        image = encoder.decode(path)
+        vector = encoder.encode([image])[0] if known is None else known
+        preview = _preview(path, image) if claim.needs_preview else None
+    except FileNotFoundError as error:
+        raise PictureError("broken", "the picture's file is gone") from error
     return Query(vector, features=vector.astype("<f4").tobytes(), preview=preview)
 
 
-def _opened(claim: lifecycle.Claim) -> Image:
-    try:
-        if claim.picture is not None:
-            return pictures.open_rgb(claim.picture)
-    except FileNotFoundError as error:
-        raise PictureError("broken", "the picture's file is gone") from error
-    raise PictureError("broken", "the picture has been removed")
+def _preview(path: Path, image: Image) -> bytes:
+    """Return a preview of the picture that was decoded, perhaps reduced too far for that, to `image`."""
+    small = max(image.size) < PREVIEW_SIDE and pictures.probe(path)[1:] != image.size
+    return copies.jpeg(pictures.open_rgb(path, short_side=PREVIEW_SIDE) if small else image, PREVIEW_SIDE)
 
 
 def _known_features(claim: lifecycle.Claim, store: Store) -> NDArray[np.float32] | None:

@@ -36,9 +36,13 @@ def index(folder: Path, workers: int | None, batch_size: int, report: Path | Non
     """Bring the index up to date with the pictures in DIR and below."""
     from gallery.encoding import default_workers
     from gallery.indexing import build
+    from model.threads import blas_threads
 
     encoder, workers = encoder_in_use(), workers or default_workers()
-    click.echo(f"Indexing {folder} with {encoder.name}: {workers} threads read, batches of {batch_size}.")
+    click.echo(
+        f"Indexing {folder} with {encoder.name}: {blas_threads()} threads encode, {workers} read, "
+        f"batches of {batch_size}."
+    )
     with ProgressBar("pictures") as progress:
         done = build(
             folder,
@@ -70,7 +74,7 @@ def search(image: Path, top: int, as_json: bool) -> None:
 
     encoder = encoder_in_use()
     with Store.open(settings().index_dir, expected=encoder.fingerprint) as store:
-        found = store.search(encoder.encode([image])[0], top)
+        found = store.search(encoder.encode([encoder.decode(image)])[0], top)
     hits = [
         {"rank": rank, "score": score, "name": item.name, "path": item.path}
         for rank, (item, score) in enumerate(found, start=1)

@@ -72,7 +72,7 @@ def embed(
     features = encoder.encode(images)
     np.save(output, features, allow_pickle=False)
     count, dim = features.shape
-    click.echo(f"{output.name}: {count} x {dim}, {encoder.name}, {encoder.fingerprint.preprocess}.")
+    click.echo(f"{output.name}: {count} x {dim}, {encoder.name}, {encoder.preprocess}.")
 
 
 @model_cli.command("verify")

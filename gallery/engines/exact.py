@@ -25,6 +25,9 @@ _LONGEST = 1.001
 _BLOCK_SCORES = 1 << 22
 """float32 scores held at a time: 16 MiB."""
 
+_GROUPS = 32
+"""Groups for each place of the answer."""
+
 _QUERIES = 64
 _RESCORED = 4096
 
@@ -90,8 +93,7 @@ class ExactEngine:
         floor = -np.inf
         if len(approximate) > k:
             # k places score at least this less the bound; whoever is twice the bound below cannot pass them.
-            kth = np.partition(approximate, len(approximate) - k)[len(approximate) - k]
-            floor = float(kth) - 2 * self._bound
+            floor = reached_by(approximate, k) - 2 * self._bound
         if len(exact) == k:
             floor = max(floor, float(exact[-1]) - self._bound)
         return np.flatnonzero(approximate >= np.nextafter(np.float32(floor), np.float32(-np.inf)))
@@ -110,6 +112,24 @@ class ExactEngine:
             order = np.lexsort((rows, -scores))[:k]
             best = rows[order], scores[order]
         return best
+
+
+def reached_by(scores: NDArray[np.float32], k: int) -> float:
+    """Return a score that at least k places reach, near the kth best.
+
+    It is the kth best among the bests of groups of places: k groups hold k different places. Ordering a few
+    groups takes a tenth of ordering all places; groups lie across the rows, since neighbours may be alike.
+
+    Parameters
+    ----------
+    scores : ndarray of float32, shape (n,)
+    k : int
+        At most n.
+    """
+    groups = _GROUPS * k
+    if len(scores) >= 2 * groups:
+        scores = scores[: len(scores) // groups * groups].reshape(-1, groups).max(axis=0)
+    return float(np.partition(scores, len(scores) - k)[len(scores) - k])
 
 
 def exact_scores(rows: NDArray[np.float32], query: NDArray[np.float64]) -> NDArray[np.float64]:

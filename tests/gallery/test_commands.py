@@ -58,7 +58,7 @@ def test_index_says_what_it_did_and_reports_every_skipped_file(
     (root / "tricky \x1b[31m.txt").touch()
     result = flask(app, "index", root, "--workers", 3, "--report", tmp_path / "report.json")
     assert result.exit_code == 0
-    assert "3 threads" in result.stdout
+    assert "3 read" in result.stdout
     assert "12 pictures: 12 encoded, 0 known before, 0 removed, 2 skipped" in result.stdout
     assert "broken.jpg: broken: " in result.stdout
     assert "\x1b" not in result.stdout

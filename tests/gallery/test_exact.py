@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gallery.engines import exact
-from gallery.engines.exact import ExactEngine, exact_scores
+from gallery.engines.exact import ExactEngine, exact_scores, reached_by
 
 
 def unit_rows(seed: int, count: int, width: int) -> NDArray[np.float32]:
@@ -74,6 +74,22 @@ def test_blocks_do_not_change_the_answer(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(exact, "_RESCORED", 5)
     check(features, queries, 10)
     check(features, queries[:1], 10)
+
+
+@given(seed=st.integers(0, 2**32 - 1), count=st.integers(1, 3000), k=st.integers(1, 30))
+@settings(max_examples=60, deadline=None)
+def test_the_floor_is_reached_by_k_places_and_not_by_many_more(seed: int, count: int, k: int) -> None:
+    scores, k = np.random.default_rng(seed).standard_normal(count, np.float32), min(k, count)
+    floor = reached_by(scores, k)
+    assert k <= (scores >= floor).sum() <= 2 * k + 8
+
+
+@pytest.mark.parametrize("step", [1, 32 * 10])
+def test_the_best_may_all_lie_in_one_group_or_side_by_side(step: int) -> None:
+    features = unit_rows(0, 9000, 16)
+    features[: 20 * step : step] = unit_rows(1, 1, 16) + 1e-4 * unit_rows(2, 20, 16)
+    features /= np.linalg.norm(features, axis=1, keepdims=True)
+    check(features, unit_rows(1, 1, 16).astype(np.float64), 10)
 
 
 def test_many_copies_need_no_more_memory_than_a_block(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from gallery.catalog import thumbnail_file
 from gallery.errors import IndexBusyError, StoreError
@@ -26,7 +27,8 @@ class Spy:
     """The encoder, counting what it encodes; `spoil` changes its answers."""
 
     def __init__(self, encoder: Encoder, spoil: Any = None) -> None:
-        self.name, self.fingerprint, self.prepare = encoder.name, encoder.fingerprint, encoder.prepare
+        self.name, self.fingerprint = encoder.name, encoder.fingerprint
+        self.decode, self.prepare = encoder.decode, encoder.prepare
         self._encode, self._spoil = encoder.encode_arrays, spoil
         self.batches: list[tuple[int, ...]] = []
 
@@ -253,6 +255,16 @@ def test_pictures_of_different_shapes_are_batched_by_shape(index: Index) -> None
     spy.prepare = prepare
     index.build(encoder=spy, workers=1, batch_size=3)
     assert sorted(spy.batches) == sorted((count, *shape) for shape in shapes for count in (3, 1))
+
+
+def test_a_large_jpeg_finds_itself_and_keeps_its_own_size(index: Index) -> None:
+    path = index.root / "large.jpg"
+    Image.effect_noise((2000, 1400), 60).convert("RGB").save(path)
+    index.build()
+    with index.open() as store:
+        [(item, score)] = store.search(index.encoder.encode([index.encoder.decode(path)])[0], 1)
+    assert (item.path, item.width, item.height) == ("large.jpg", 2000, 1400)
+    assert score == pytest.approx(1, abs=1e-6)
 
 
 def test_progress_ends_with_every_file(index: Index) -> None:

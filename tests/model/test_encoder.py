@@ -27,7 +27,9 @@ def test_says_what_it_is(encoder, checkpoint):
     assert encoder.dim == 64
     assert encoder.config == KINDS["plain"]
     assert (encoder.preprocess, encoder.positions) == ("official", "official")
-    assert encoder.fingerprint == Fingerprint(sha256_of(checkpoint), "official-80-70", "official", 64)
+    assert encoder.fingerprint == Fingerprint(
+        sha256_of(checkpoint), "official-80-70-from-320", "official", 64
+    )
 
 
 def test_features_are_float32_rows_in_the_pictures_order(encoder):
@@ -95,6 +97,32 @@ def test_pictures_of_rare_shapes_do_not_pile_up(checkpoint):
             yield Image.new("RGB", (70 + 14 * index, 70))
 
     assert encoder.encode(pictures(), batch_size=2).shape == (30, 64)
+
+
+def test_a_large_jpeg_is_decoded_smaller_and_its_vector_hardly_turns(encoder, checkpoint, tmp_path):
+    golden_picture(1600, 1300).save(tmp_path / "large.jpg", quality=95)
+
+    reduced = encoder.decode(tmp_path / "large.jpg")
+
+    assert reduced.size == (400, 325)
+    features = encoder.encode([reduced, tmp_path / "large.jpg"])  # a path is decoded in full
+    cosine = features[0] @ features[1] / np.prod(np.linalg.norm(features, axis=1))
+    assert 0 < 1 - cosine < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("preprocess", "short_side", "said"),
+    [
+        ("official", 320, "official-80-70-from-320"),
+        ("resize_short_side", 320, "resize_short_side-70-from-320"),
+        ("center_crop", None, "center_crop-70"),
+    ],
+)
+def test_what_a_jpeg_may_be_reduced_to_is_said(checkpoint, preprocess, short_side, said):
+    encoder = load_encoder(checkpoint, preprocess=preprocess)
+
+    assert encoder.short_side == short_side
+    assert encoder.fingerprint.preprocess == said
 
 
 def test_no_pictures_give_no_rows(encoder):

@@ -7,22 +7,33 @@ import pytest
 
 from model.buffers import Buffers
 from model.config import ViTConfig
-from model.fold import centre, centre_output, fold_attention, fold_norm, fold_scale, split_rows
-from model.layers import Linear, Mlp, SwiGlu
+from model.fold import Linear, Norm, centre, centre_output, fold_attention, fold_norm, fold_scale, split
+from model.layers import Mlp, SwiGlu
+from model.panels import cut
+from model.threads import shares
 from tests.support import reference
 
 RNG = np.random.default_rng(0)
 D = 24
 
 
-def linear(out, into):
+def linear(into, out):
     return Linear(
-        RNG.standard_normal((out, into), dtype=np.float32), RNG.standard_normal(out, dtype=np.float32)
+        RNG.standard_normal((into, out), dtype=np.float32), RNG.standard_normal(out, dtype=np.float32)
     )
 
 
+def stored(out, into):
+    """As a checkpoint has it: turned when it is read, not copied."""
+    return Linear(linear(out, into).weight.T, vector(out))
+
+
 def apply(layer, x):
-    return x @ layer.weight.T + layer.bias
+    return x @ layer.weight + layer.bias
+
+
+def with_one(x):
+    return np.concatenate([x, np.ones_like(x[..., :1])], axis=-1)
 
 
 def centred(x):
@@ -34,15 +45,15 @@ def vector(size=D):
 
 
 def test_a_norm_moves_into_the_map_after_it():
-    layer, weight, bias, x = linear(10, D), vector(), vector(), RNG.standard_normal((5, D), dtype=np.float32)
+    layer, weight, bias, x = stored(10, D), vector(), vector(), RNG.standard_normal((5, D), dtype=np.float32)
 
-    np.testing.assert_allclose(
-        apply(fold_norm(layer, weight, bias), x), apply(layer, x * weight + bias), atol=1e-5
-    )
+    matrix = fold_norm(layer, Norm(weight, bias))
+
+    np.testing.assert_allclose(with_one(x) @ matrix, apply(layer, x * weight + bias), atol=1e-5)
 
 
 def test_a_scale_moves_into_the_map_before_it():
-    layer, gamma, x = linear(10, D), vector(10), RNG.standard_normal((5, D), dtype=np.float32)
+    layer, gamma, x = stored(10, D), vector(10), RNG.standard_normal((5, D), dtype=np.float32)
 
     np.testing.assert_allclose(
         apply(fold_scale(layer, gamma), x), centred(apply(layer, x) * gamma), atol=1e-5
@@ -60,11 +71,12 @@ def test_a_centred_map_puts_out_no_mean_and_the_same_norm_follows():
 
 
 def test_folding_leaves_what_it_was_given():
-    layer = linear(10, D)
+    layer, projection = linear(D, 3 * D), linear(D, D)
     kept = Linear(layer.weight.copy(), layer.bias.copy())
 
-    fold_norm(layer, vector(), vector())
-    fold_scale(layer, vector(10))
+    fold_norm(layer, Norm(vector(), vector()))
+    fold_scale(layer, vector(3 * D))
+    fold_attention(layer, projection, Norm(vector(), vector()), vector(), heads=3)
 
     np.testing.assert_array_equal(layer.weight, kept.weight)
     np.testing.assert_array_equal(layer.bias, kept.bias)
@@ -73,40 +85,43 @@ def test_folding_leaves_what_it_was_given():
 @pytest.mark.parametrize("heads", [1, 3])
 @pytest.mark.parametrize("queries", [1, 6])
 def test_attention_needs_no_scaling_and_no_bias_of_keys_and_values(heads, queries):
-    qkv, projection, gamma = linear(3 * D, D), linear(D, D), vector()
-    x = RNG.standard_normal((2, 6, D), dtype=np.float32)
-    attention = fold_attention(Linear(qkv.weight.copy(), qkv.bias), projection, gamma, heads)
+    qkv, projection, gamma, norm = stored(3 * D, D), stored(D, D), vector(), Norm(vector(), vector())
+    x = RNG.standard_normal((2, 6, D), dtype=np.float32) * np.float32(0.3)
+    attention = fold_attention(qkv, projection, norm, gamma, heads)
 
     out = np.empty((2, queries, D), np.float32)
-    attention.terms(x, slice(0, heads), Buffers(), out)
+    attention.terms(with_one(x), slice(0, heads), Buffers(), out)
 
     names = {"attn.qkv": qkv, "attn.proj": projection}
-    p = {f"{name}.weight": layer.weight.astype(np.float64) for name, layer in names.items()}
+    p = {f"{name}.weight": layer.weight.T.astype(np.float64) for name, layer in names.items()}
     p |= {f"{name}.bias": layer.bias.astype(np.float64) for name, layer in names.items()}
     config = ViTConfig(width=D, depth=1, heads=heads, hidden=1, mlp="gelu", patch=14, grid=1)
-    expected = np.stack([reference.attention(config, p, image.astype(np.float64)) for image in x])
+    scaled = x.astype(np.float64) * norm.weight + norm.bias
+    expected = np.stack([reference.attention(config, p, image) for image in scaled])
     np.testing.assert_allclose(out + attention.bias, centred(expected * gamma)[:, :queries], atol=2e-4)
 
 
 @pytest.mark.parametrize("kind", [Mlp, SwiGlu])
 def test_the_terms_of_all_units_make_up_the_layer(kind):
-    parts = [linear(40, D), linear(D, 40)] if kind is Mlp else [linear(40, D), linear(40, D), linear(D, 40)]
-    layer, x = kind(*parts), RNG.standard_normal((2, 5, D), dtype=np.float32)
-    whole, term = np.empty((2, 5, D), np.float32), np.empty((2, 5, D), np.float32)
+    x = RNG.standard_normal((2, 5, D), dtype=np.float32)
+    into, last = [linear(D + 1, 320).weight for _ in range(1 if kind is Mlp else 2)], linear(320, D)
+    layer = kind(*map(cut, into), cut(last.weight), last.bias)
+    first, *up = (with_one(x).astype(np.float64) @ matrix for matrix in into)
+    hidden = reference.gelu(first) if kind is Mlp else first / (1 + np.exp(-first)) * up[0]
+    term, total = np.empty((2, 5, D), np.float32), np.zeros((2, 5, D))
 
-    layer.terms(x, slice(0, 40), Buffers(), whole)
-    total = np.zeros_like(whole)
-    for start, stop in ((0, 1), (1, 17), (17, 40)):
-        layer.terms(x, slice(start, stop), Buffers(), term)
+    for units in shares(layer.units, 2):
+        layer.terms(with_one(x), units, Buffers(), term)
         total += term
 
-    np.testing.assert_allclose(total, whole, rtol=0, atol=2e-4)
+    np.testing.assert_allclose(total + layer.bias, apply(last, hidden), rtol=0, atol=2e-3)
 
 
-def test_rows_are_parted_without_copying():
-    layer = linear(12, D)
+def test_a_map_is_parted_without_copying():
+    layer = linear(D, 12)
 
-    parts = split_rows(layer, 3)
+    parts = split(layer, 3)
 
     assert all(np.shares_memory(part.weight, layer.weight) for part in parts)
+    np.testing.assert_array_equal(np.concatenate([part.weight for part in parts], axis=1), layer.weight)
     np.testing.assert_array_equal(np.concatenate([part.bias for part in parts]), layer.bias)

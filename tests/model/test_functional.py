@@ -8,10 +8,15 @@ from scipy.special import expit, ndtr
 
 from model import layers
 from model.buffers import Buffers
-from model.functional import gelu, normalise, softmax_numerator, swiglu
+from model.functional import BLOCK, blocks, gelu, normalise, softmax_numerator, swiglu, trustworthy
 from tests.support import reference
 
 RNG = np.random.default_rng(0)
+
+
+def plain_attention(q, k, v):
+    q, k, v = (part.astype(np.float64) for part in (q, k, v))
+    return reference.softmax(q @ k.swapaxes(1, 2)) @ v
 
 
 def apply_gelu(x):
@@ -36,13 +41,15 @@ def test_gelu_is_far_nearer_than_the_tanh_approximation():
     assert np.abs(apply_gelu(x) - exact).max() < 1e-3 * np.abs(approximation - exact).max()
 
 
-def test_gelu_works_in_a_scratch_of_more_rows():
-    x = RNG.standard_normal((3, 5), dtype=np.float32)
-    found = x.copy()
+@pytest.mark.parametrize("shape", [(1, 40_000), (100, 1536), (0, 8)])
+def test_blocks_cover_all_rows_once(shape):
+    x = np.zeros(shape, np.float32)
 
-    gelu(found, np.full((2, 7, 5), np.nan, np.float32))
+    for rows in blocks(x):
+        assert rows.size <= max(BLOCK, shape[1])
+        rows += 1
 
-    np.testing.assert_allclose(found, reference.gelu(x.astype(np.float64)), rtol=0, atol=1e-6)
+    np.testing.assert_array_equal(x, 1)
 
 
 def test_swiglu_is_the_gated_unit():
@@ -50,7 +57,7 @@ def test_swiglu_is_the_gated_unit():
     expected = gate.astype(np.float64) * expit(gate.astype(np.float64)) * up
     gate[0, 0], expected[0, 0] = -1e4, 0  # overflows exp
 
-    swiglu(gate, up, np.empty((10, 9), np.float32))
+    swiglu(gate, up, np.empty((7, 9), np.float32))
 
     np.testing.assert_allclose(gate, expected, rtol=1e-5, atol=1e-5)
 
@@ -76,24 +83,46 @@ def test_normalise_takes_a_row_of_zeros_to_zeros():
     np.testing.assert_array_equal(out, 0)
 
 
-@pytest.mark.parametrize("scale", [1, 20, 1000])
-@pytest.mark.parametrize("offset", [0, 60, 500, -500])
-def test_softmax_divided_by_its_denominator_is_softmax(scale, offset):
-    scores = RNG.standard_normal((5, 33), dtype=np.float32) * np.float32(scale) + np.float32(offset)
+@pytest.mark.parametrize("offset", [0, 30, -30])
+def test_softmax_divided_by_its_denominator_is_softmax(offset):
+    scores = RNG.standard_normal((2, 5, 33), dtype=np.float32) + np.float32(offset)
     expected = reference.softmax(scores.astype(np.float64))
 
     denominator = softmax_numerator(scores)
 
-    assert denominator.shape == (5, 1)
-    np.testing.assert_allclose(scores / denominator, expected, rtol=0, atol=2e-5)
+    assert denominator.shape == (2, 5, 1)
+    assert trustworthy(denominator)
+    np.testing.assert_allclose(scores / denominator, expected, rtol=0, atol=2e-7)
 
 
-def test_softmax_bears_rows_that_are_far_apart():
-    scores = np.repeat(np.array([[1e4], [-1e4], [0]], np.float32), 8, axis=1)
+@pytest.mark.parametrize("score", [60.0, 200.0, -60.0, -200.0, np.nan])
+def test_one_row_that_may_leave_float32_is_enough_for_distrust(score):
+    scores = RNG.standard_normal((2, 5, 33), dtype=np.float32)
+    scores[1, 3] = score
 
-    denominator = softmax_numerator(scores)
+    assert not trustworthy(softmax_numerator(scores))
 
-    np.testing.assert_allclose(scores / denominator, 1 / 8)
+
+@pytest.mark.parametrize("scale", [1, 20, 1000])
+@pytest.mark.parametrize("offset", [0, 60, 500, -500])
+def test_attention_bears_scores_of_any_size(scale, offset):
+    k, v = RNG.standard_normal((2, 1, 33, 8), dtype=np.float32)
+    q = RNG.standard_normal((1, 5, 8), dtype=np.float32) * np.float32(scale)
+    k[..., 0], q[..., 0] = 1, offset
+    out = np.empty_like(q)
+
+    layers.attend(q, k, v, Buffers(), out)
+
+    np.testing.assert_allclose(out, plain_attention(q, k, v), rtol=0, atol=3e-4)
+
+
+def test_attention_bears_rows_that_are_far_apart():
+    q = np.array([[[1e4], [-1e4], [0]]], np.float32)
+    v, out = RNG.standard_normal((1, 8, 1), dtype=np.float32), np.empty_like(q)
+
+    layers.attend(q, np.ones((1, 8, 1), np.float32), v, Buffers(), out)
+
+    np.testing.assert_allclose(out, np.full_like(out, v.mean()), rtol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -107,9 +136,7 @@ def test_attention_in_blocks_is_attention(queries, tokens, at_a_time, monkeypatc
 
     layers.attend(q, k, v, Buffers(), out)
 
-    wide = [part.astype(np.float64) for part in (q, k, v)]
-    expected = reference.softmax(wide[0] @ wide[1].swapaxes(1, 2)) @ wide[2]
-    np.testing.assert_allclose(out, expected, rtol=0, atol=2e-6)
+    np.testing.assert_allclose(out, plain_attention(q, k, v), rtol=0, atol=2e-6)
 
 
 def test_buffers_are_kept_and_grow():

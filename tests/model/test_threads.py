@@ -10,9 +10,14 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from model import stream
+from model import stream, vit
 from model.threads import Team, blas_threads, shares, team
 from tests.support.checkpoints import KINDS, build_vit, random_pixels, random_tensors
+
+
+@pytest.fixture(autouse=True)
+def small_networks_are_shared_too(monkeypatch):
+    monkeypatch.setattr(vit, "SHARED", 0)
 
 
 @pytest.mark.parametrize(("total", "size"), [(12, 2), (3, 2), (1, 4), (0, 3), (257, 8)])
@@ -56,9 +61,9 @@ def test_after_an_error_another_team_is_made():
 
 
 def test_a_thread_left_at_work_by_an_error_does_not_touch_the_next_picture(monkeypatch):
-    vit = build_vit(KINDS["plain"], random_tensors(KINDS["plain"]), threads=2)
+    network = build_vit(KINDS["plain"], random_tensors(KINDS["plain"]), threads=2)
     pixels, normalise = random_pixels(1, 3, 70, 70), stream.normalise
-    expected = vit.forward(pixels)
+    expected = network.forward(pixels)
     at_work, next_began, left_one_wrote = (threading.Event() for _ in range(3))
 
     def breaks_off(x, eps, out):
@@ -77,10 +82,10 @@ def test_a_thread_left_at_work_by_an_error_does_not_touch_the_next_picture(monke
 
     monkeypatch.setattr(stream, "normalise", breaks_off)
     with pytest.raises(TimeoutError):
-        vit.forward(pixels)
+        network.forward(pixels)
     monkeypatch.setattr(stream, "normalise", begins)
 
-    np.testing.assert_array_equal(vit.forward(pixels), expected)
+    np.testing.assert_array_equal(network.forward(pixels), expected)
 
 
 def test_threads_end_with_their_team():
@@ -121,14 +126,14 @@ def test_a_second_caller_waits_for_the_first():
 
 
 def test_callers_in_many_threads_get_their_own_features():
-    vit = build_vit(KINDS["plain"], random_tensors(KINDS["plain"]), threads=2)
+    network = build_vit(KINDS["plain"], random_tensors(KINDS["plain"]), threads=2)
     pixels = [random_pixels(2, 3, 70, 70, seed=seed) for seed in range(6)]
-    expected = [vit.forward(batch) for batch in pixels]
+    expected = [network.forward(batch) for batch in pixels]
     found = [None] * 6
 
     def encode(index):
         for _ in range(5):
-            found[index] = vit.forward(pixels[index])
+            found[index] = network.forward(pixels[index])
 
     callers = [threading.Thread(target=encode, args=(index,)) for index in range(6)]
     for caller in callers:
@@ -140,11 +145,11 @@ def test_callers_in_many_threads_get_their_own_features():
         np.testing.assert_array_equal(one, other)
 
 
-def encode_in_children(count, vit, pixels):
+def encode_in_children(count, network, pixels):
     """Features by so many forked children, each of which must end."""
     context = multiprocessing.get_context("fork")
     answers = context.SimpleQueue()
-    children = [context.Process(target=lambda: answers.put(vit.forward(pixels))) for _ in range(count)]
+    children = [context.Process(target=lambda: answers.put(network.forward(pixels))) for _ in range(count)]
     for child in children:
         child.start()
     for child in children:
@@ -158,22 +163,22 @@ def encode_in_children(count, vit, pixels):
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 @pytest.mark.parametrize("used_before", [False, True])
 def test_forked_children_encode_as_the_parent_does(used_before):
-    vit = build_vit(KINDS["many-heads"], random_tensors(KINDS["many-heads"]), threads=2)
+    network = build_vit(KINDS["many-heads"], random_tensors(KINDS["many-heads"]), threads=2)
     pixels = random_pixels(3, 3, 70, 70)
     if used_before:
-        vit.forward(pixels)
+        network.forward(pixels)
 
     for _ in range(5):
-        for features in encode_in_children(2, vit, pixels):
-            np.testing.assert_array_equal(features, vit.forward(pixels))
+        for features in encode_in_children(2, network, pixels):
+            np.testing.assert_array_equal(features, network.forward(pixels))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="fork is a Unix call")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_fork_in_the_middle_of_a_computation_leaves_the_child_free():
-    vit = build_vit(KINDS["plain"], random_tensors(KINDS["plain"]), threads=2)
+    network = build_vit(KINDS["plain"], random_tensors(KINDS["plain"]), threads=2)
     pixels = random_pixels(1, 3, 70, 70)
     with team(2):  # the lock is held while the child is made
-        (features,) = encode_in_children(1, vit, pixels)
+        (features,) = encode_in_children(1, network, pixels)
 
-    np.testing.assert_array_equal(features, vit.forward(pixels))
+    np.testing.assert_array_equal(features, network.forward(pixels))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from model import vit as module
 from model.vit import CACHED_TABLES
 from tests.support import reference
 from tests.support.checkpoints import KINDS, build_vit, random_pixels, random_tensors
@@ -42,7 +43,9 @@ def test_the_cls_token_alone_is_the_same_as_among_all(kind, count):
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 8])
 @pytest.mark.parametrize("count", [1, 2, 7])
-def test_any_number_of_threads_gives_the_same_features(threads, count):
+@pytest.mark.parametrize("least", [0, 10**12], ids=["shared", "alone"])
+def test_any_number_of_threads_gives_the_same_features(threads, count, least, monkeypatch):
+    monkeypatch.setattr(module, "SHARED", least)
     config = KINDS["many-heads"]
     tensors, pixels = random_tensors(config), random_pixels(count, 3, 42, 56)
 
