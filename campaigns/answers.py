@@ -53,14 +53,14 @@ class Answers:
     answers: list[Answer] = field(default_factory=list)
     searches: list[Ended] = field(default_factory=list)
 
-    def of(self, *phases: str) -> list[Answer]:
-        """The answers of some phases."""
-        return [answer for answer in self.answers if answer.phase in phases]
+    def of(self, phase: str) -> list[Answer]:
+        """The answers of one phase."""
+        return [answer for answer in self.answers if answer.phase == phase]
 
-    def kinds(self, *phases: str) -> dict[str, list[float]]:
-        """Seconds of the good answers that are no refusals, by kind."""
+    def kinds(self, phase: str) -> dict[str, list[float]]:
+        """Seconds of a phase's good answers that are no refusals, by kind."""
         kinds: dict[str, list[float]] = {}
-        for answer in self.of(*phases):
+        for answer in self.of(phase):
             if answer.good and not answer.refusal:
                 kinds.setdefault(answer.kind, []).append(answer.seconds)
         return kinds

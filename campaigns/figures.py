@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from campaigns.answers import percentile
+from campaigns.answers import REFUSALS, percentile
 from campaigns.verdict import FLOOD, PHASES, STEADY, Run
 
 SHARES = (0.50, 0.95, 0.99, 1.0)
@@ -39,15 +39,12 @@ def _rest(run: Run) -> Iterator[str]:
     steady = [each.seconds for each in run.answers.searches if each.phase == STEADY and each.status == "done"]
     if steady:
         shown = ", ".join(f"{percentile(steady, share):.2f}" for share in SHARES)
-        yield f"searches: {len(steady):,} of {run.wanted:,} done, from sending to seen done {shown} s"
-        yield "(half, 95 and 99 of 100, and all are as fast)"
+        yield f"searches: {len(steady):,} of {run.wanted:,} done; seen done {shown} s after sending"
+        yield "(p50, p95, p99 and the most)"
     for phase in (STEADY, FLOOD):
         depths = [depth.pending for depth in run.depths if depth.phase == phase]
         yield f"{phase}: at most {max(depths, default=0)} searches waited or ran; the cap is {run.cap}"
     uploads = [answer for answer in run.answers.of(FLOOD) if answer.kind == "upload"]
     accepted = sum(answer.status == 201 for answer in uploads)
-    refused = {
-        code: sum(answer.code == code for answer in uploads) for code in ("too_many_pending", "queue_full")
-    }
-    told = ", ".join(f"{count} {code}" for code, count in refused.items())
+    told = ", ".join(f"{sum(answer.code == code for answer in uploads)} {code}" for code in REFUSALS.values())
     yield f"flood: {len(uploads)} sent, {accepted} accepted, {told}; all done {run.recovery:.0f} s later"

@@ -104,13 +104,11 @@ def _flood(run: Run) -> Iterator[str]:
 
 
 def _recovery(run: Run) -> Iterator[str]:
-    refused = sum(answer.refusal for answer in run.answers.of(AFTER))
-    if refused or not run.answers.of(AFTER):
-        yield (
-            f"after the flood {refused} searches were still refused"
-            if refused
-            else "nothing came after the flood"
-        )
+    came = run.answers.of(AFTER)
+    if not came:
+        yield "nothing came after the flood"
+    if refused := sum(answer.refusal for answer in came):
+        yield f"after the flood {refused} searches were still refused"
 
 
 def _alive(run: Run) -> Iterator[str]:

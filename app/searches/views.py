@@ -20,10 +20,10 @@ from gallery.catalog import Catalog, Item
 
 @dataclass(frozen=True, slots=True)
 class ResultView:
-    """One hit.
+    """One hit; `known` is the picture as the index has it now, if it still does.
 
-    Its addresses, and whether its file is still there, are found out when they are asked for: a page of past
-    searches holds two hundred hits and shows these of half of them.
+    Addresses, and whether the file is still there, are found out when they are asked for: a page of past
+    searches holds two hundred hits, shows half of them, and looks for no file.
     """
 
     rank: int

@@ -11,8 +11,11 @@ from flask import Flask
 
 from app.database import Search, SearchResult, Upload, utcnow
 from app.extensions import db
+from app.searches import lifecycle
 from config import Settings
-from tests.support.searches import claimed, finish, set_created
+from gallery.catalog import Catalog
+from tests.support.galleries import tiny_index
+from tests.support.searches import claimed, finish, hits, set_created
 from tests.support.web import BOTH, Browser
 
 
@@ -47,6 +50,21 @@ def test_senseless_pages_are_no_server_error(client: Browser, page: str) -> None
 def test_the_home_page_shows_the_latest(client: Browser) -> None:
     client.searched(filename="latest.jpg")
     assert "latest.jpg" in client.get("/").text
+
+
+def test_past_searches_show_the_hits_that_the_index_still_has(
+    app: Flask, client: Browser, settings: Settings
+) -> None:
+    tiny_index(settings, 2)
+    with Catalog.open(settings.index_dir) as catalog:
+        item = catalog.at(0)
+    kept = lifecycle.Hit(item.id, item.name, item.path, item.sha256, item.width, item.height, 0.9)
+    search_id = client.searched()
+    with app.app_context():
+        finish(claimed(search_id), [*hits(2), kept])
+    for path in ("/history", "/"):
+        page = client.get(path).text.partition('class="past-hits"')[2]
+        assert (page.count("mat-missing"), page.count(f"/gallery/{item.id}/thumb")) == (2, 1)
 
 
 @BOTH
