@@ -29,7 +29,8 @@ from campaigns.stage import queries, signature, signed
 from campaigns.strikes import Blow
 from campaigns.tickets import Ticket
 from config import ROOT, load_settings
-from model.pictures import open_rgb, webp
+from model.copies import webp
+from model.pictures import open_rgb
 from tests.support.databases import KEY
 
 pytestmark = pytest.mark.timeout(300)  # a campaign for all of them, however small
