@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import mmap
 
 import numpy as np
 from numpy.typing import NDArray
 
+PAGES = 1 << 20  # bytes from which an array gets pages of its own: between freed ones it would leave holes
 LINE = 64  # bytes of a cache's line, and of AVX-512's registers
 
 
@@ -16,6 +18,8 @@ def aligned(*shape: int) -> NDArray[np.float32]:
     NumPy's own begin 16 bytes later, and every load of 64 bytes then takes two lines.
     """
     size = math.prod(shape)
+    if size * 4 >= PAGES:
+        return np.frombuffer(mmap.mmap(-1, size * 4, mmap.MAP_PRIVATE), np.float32).reshape(shape)
     raw = np.empty(size + LINE // 4, np.float32)
     start = -raw.ctypes.data % LINE // 4
     return raw[start : start + size].reshape(shape)
