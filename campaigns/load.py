@@ -164,8 +164,9 @@ async def _flood(form: Form, run: Run, browsers: Sequence[Browser]) -> None:
     over = asyncio.Event()
     looking = asyncio.create_task(_look_around(browsers[-1], over))
     taken = [await _put_in(browsers[0], alone)]
-    share = (form.flood - alone) // (len(browsers) - 1)
-    taken += await asyncio.gather(*(_put_in(browser, share) for browser in browsers[1:]))
+    rest, others = form.flood - alone, browsers[1:]
+    shares = [rest * (rank + 1) // len(others) - rest * rank // len(others) for rank in range(len(others))]
+    taken += await asyncio.gather(*map(_put_in, others, shares))
     over.set()
     await looking
     run.answers.phase = RECOVERY

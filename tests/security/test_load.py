@@ -192,6 +192,7 @@ def test_a_few_browsers_and_a_small_flood_are_played_for_real() -> None:
         "searcher 1",
         "searcher 2",
     }
+    assert sum(answer.kind == "upload" for answer in run.answers.of(FLOOD)) == TINY.flood
     assert max(depth.pending for depth in run.depths) == TINY.cap
     assert all(taken.first > 10_000 for taken in run.uses().values())
     report = "\n".join(lines(run))
