@@ -1,0 +1,181 @@
+"""The training itself."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from model.training.batches import Batch, Material, draw_batch, photographs, pictograms
+from model.training.losses import CosineHead, pair_loss
+from model.training.network import Network
+from model.training.optimiser import make_optimisers
+from model.training.packs import Pack
+from model.training.processes import Together
+from model.training.recipe import Recipe
+from model.training.state import load_state, save_state
+from model.training.targets import build_targets
+from model.training.watch import encode, hold_out, precision_at_1
+
+STATE, LOG = "state.pt", "log.jsonl"
+_LOG_EVERY = 20  # steps
+_SAVE_EVERY = 120.0  # seconds
+_LOOK_EVERY = 0.2  # of the training
+
+
+class Data(NamedTuple):
+    """All that is trained on, and the held-out photographs of the first pack that has the most classes."""
+
+    photographs: Material
+    pictograms: Material
+    mixtures: Tensor
+    watched: Tensor
+    watched_labels: Tensor
+
+
+@dataclass(frozen=True)
+class Budget:
+    """When the training ends: after hours of the clock, pauses counted, or after steps, which can be repeated.
+
+    Attributes
+    ----------
+    hours : float or None
+    steps : int or None
+    """
+
+    hours: float | None = None
+    steps: int | None = None
+
+    def spent(self, step: int, seconds: float) -> float:
+        """Share of the budget that is used up."""
+        if self.steps is not None:
+            return step / self.steps
+        if self.hours is None:
+            raise ValueError("a budget needs hours or steps")
+        return seconds / (self.hours * 3600)
+
+
+def gather(packs: Sequence[Pack], recipe: Recipe) -> Data:
+    """Bring packs into the form that training needs, and hold some photographs out."""
+    targets = build_targets(packs)
+    held = [hold_out(pack, recipe.held_out, recipe.seed) for pack in packs]
+    most = max(range(len(packs)), key=lambda at: len(packs[at].names) if held[at].any() else 0)
+    return Data(
+        photographs(packs, targets, [~chosen for chosen in held]),
+        pictograms(packs, targets),
+        torch.from_numpy(targets.mixtures),
+        torch.from_numpy(packs[most].pictures[held[most]]),
+        torch.from_numpy(packs[most].labels[held[most]]),
+    )
+
+
+class Trainer:
+    """One process's part in training a network.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    data : Data
+    out : Path
+        Folder for state and log.
+    together : Together
+    device : torch.device
+    """
+
+    def __init__(
+        self, recipe: Recipe, data: Data, out: Path, together: Together, device: torch.device
+    ) -> None:
+        torch.manual_seed(recipe.seed)
+        self.recipe, self.out, self.together, self.device = recipe, out, together, device
+        self.data = Data(*(_moved(part, device) for part in data))
+        self.network = Network(recipe.config).to(device)
+        self.head = CosineHead(recipe.config.width, data.mixtures.shape[1], recipe.scale).to(device)
+        self.optimisers = make_optimisers(
+            self.network, self.head, recipe.lr, recipe.head_lr, recipe.weight_decay, recipe.momentum
+        )
+        self.parameters = [*self.network.parameters(), *self.head.parameters()]
+        self.bf16 = device.type == "cuda" or torch.backends.mkldnn.is_available()
+
+    def run(self, budget: Budget) -> Network:
+        """Train from the last state to the end of the budget; return the network."""
+        progress = load_state(self.out / STATE, self.network, self.head, self.optimisers)
+        begun, saved = time.monotonic() - progress.seconds, time.monotonic()
+        looked = budget.spent(progress.step, progress.seconds)
+        while True:
+            progress.seconds = time.monotonic() - begun
+            spent = self.together.agree(budget.spent(progress.step, progress.seconds))
+            if self.together.rank == 0 and (spent >= 1 or spent - looked >= _LOOK_EVERY):
+                looked = spent
+                self._log(kind="look", step=progress.step, progress=spent, p1=self.look())
+            if spent >= 1:
+                break
+            values = self.step(progress.step, spent)
+            progress.step += 1
+            progress.pictures += self.recipe.batch
+            if self.together.rank == 0 and progress.step % _LOG_EVERY == 0:
+                self._log(kind="step", progress=spent, **vars(progress), **values)
+            if self.together.rank == 0 and time.monotonic() - saved > _SAVE_EVERY:
+                save_state(self.out / STATE, self.network, self.head, self.optimisers, progress)
+                saved = time.monotonic()
+        if self.together.rank == 0:
+            save_state(self.out / STATE, self.network, self.head, self.optimisers, progress)
+        return self.network
+
+    def step(self, number: int, spent: float) -> dict[str, float]:
+        """Take step `number`; the chances of every step follow from the seed, its number and the rank."""
+        recipe = self.recipe
+        chance = torch.Generator(self.device)
+        chance.manual_seed(int(np.random.SeedSequence((recipe.seed, number, self.together.rank)).generate_state(1)[0]))
+        size, kept = recipe.stage_at(spent)
+        count = recipe.batch // self.together.count
+        batch = draw_batch(self.data.photographs, self.data.pictograms, count, size, recipe.share, chance)
+        for optimiser in self.optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = group.setdefault("peak", group["lr"]) * recipe.rate_at(spent)
+            optimiser.zero_grad()
+        losses = self._losses(batch, kept, chance)
+        losses["loss"].backward()
+        self.together.average_gradients(self.parameters)
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), recipe.clip)
+        for optimiser in self.optimisers:
+            optimiser.step()
+        values = {name: float(value.detach()) for name, value in losses.items()}
+        return {**values, "norm": float(norm), "size": size, "kept": kept, "rate": recipe.rate_at(spent)}
+
+    def _losses(self, batch: Batch, kept: float, chance: torch.Generator) -> dict[str, Tensor]:
+        recipe, mixtures = self.recipe, self.data.mixtures[batch.labels]
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+            tokens = self.network(batch.pixels, kept, chance)
+        cls, patches = tokens[:, 0].float(), tokens[:, 1:].float()
+        losses = {
+            "cls": self.head(cls, mixtures, recipe.smoothing),
+            "patch": self.head(patches.mean(dim=1), mixtures, recipe.smoothing),
+            "pair": pair_loss(cls, batch.labels, batch.pairs, recipe.temperature),
+        }
+        losses["loss"] = (
+            losses["cls"] + recipe.patch_weight * losses["patch"] + recipe.pair_weight * losses["pair"]
+        )
+        return losses
+
+    def look(self) -> float:
+        """Precision at 1 among the held-out photographs, at the size that the model is for."""
+        size = self.recipe.config.image_size
+        features = encode(self.network, self.data.watched, size, bf16=self.bf16)
+        return precision_at_1(features, self.data.watched_labels)
+
+    def _log(self, **values: Any) -> None:
+        with (self.out / LOG).open("a") as file:
+            file.write(json.dumps(values) + "\n")
+
+
+def _moved(part: Material | Tensor, device: torch.device) -> Material | Tensor:
+    if isinstance(part, Tensor):
+        return part.to(device)
+    return Material(*(tensor.to(device) for tensor in part))

@@ -1,0 +1,134 @@
+"""Short trainings of every kind: what they learn, export, and take up again."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from model import load_encoder
+from model.errors import CheckpointError
+from model.training.export import difference, export
+from model.training.network import Network
+from model.training.processes import Together
+from model.training.run import train
+from model.training.state import Progress, save_state
+from model.training.trainer import LOG, STATE, Budget, Trainer, gather
+from model.training.warm import warm_start
+from tests.support.checkpoints import random_pixels
+from tests.training.toys import RECIPE, toy_packs
+
+pytestmark = pytest.mark.training
+DEVICES = ["cpu"] + ["cuda"] * torch.cuda.is_available()
+
+
+def trainer(folder, device="cpu", recipe=RECIPE):
+    folder.mkdir(exist_ok=True)
+    data = gather(toy_packs(), recipe)
+    return Trainer(recipe, data, folder, Together(0, 1, folder / "meeting"), torch.device(device))
+
+
+def logged(folder, kind):
+    lines = [json.loads(line) for line in (folder / LOG).read_text().splitlines()]
+    return [line for line in lines if line["kind"] == kind]
+
+
+def state_of(folder):
+    return torch.load(folder / STATE, weights_only=True)["network"]
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_the_loss_falls_on_a_toy_set(device, tmp_path):
+    learner = trainer(tmp_path, device)
+
+    learner.run(Budget(steps=60))
+
+    first, *_, last = logged(tmp_path, "step")
+    assert (first["step"], last["step"]) == (20, 60)
+    assert last["loss"] < first["loss"] - 0.3
+    assert logged(tmp_path, "look")[-1]["p1"] == 1.0
+
+
+def test_what_is_exported_is_what_was_trained(tmp_path):
+    network = trainer(tmp_path / "run").run(Budget(steps=20))
+
+    path = export(network, tmp_path / "model", RECIPE.resize)
+
+    assert difference(network, path, random_pixels(4, 3, 28, 28)) <= 1e-5
+    encoder = load_encoder(path)
+    assert (encoder.config, encoder.positions) == (RECIPE.config, "transformers")
+    assert (encoder.geometry.resize, encoder.geometry.crop) == (28, 28)
+
+
+def test_a_difference_is_seen(tmp_path):
+    path = export(Network(RECIPE.config), tmp_path, RECIPE.resize)
+
+    assert difference(Network(RECIPE.config), path, random_pixels(4, 3, 28, 28)) > 1e-3
+
+
+def test_a_training_taken_up_again_comes_to_the_same(tmp_path):
+    whole = trainer(tmp_path / "whole").run(Budget(steps=12)).state_dict()
+    broken = trainer(tmp_path / "broken")
+    for step in range(5):
+        broken.step(step, step / 12)
+    save_state(tmp_path / "broken" / STATE, broken.network, broken.head, broken.optimisers, Progress(5))
+
+    resumed = trainer(tmp_path / "broken").run(Budget(steps=12)).state_dict()
+
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_another_seed_comes_to_something_else(tmp_path):
+    one = trainer(tmp_path / "one").run(Budget(steps=2)).state_dict()
+    other = trainer(tmp_path / "other", recipe=replace(RECIPE, seed=6)).run(Budget(steps=2)).state_dict()
+
+    assert not torch.equal(one["norm.bias"], other["norm.bias"])
+
+
+def test_two_processes_train_one_network(tmp_path):
+    train(RECIPE, toy_packs(), tmp_path, Budget(steps=40), processes=2)
+
+    first, last = logged(tmp_path, "step")
+    assert last["loss"] < first["loss"]
+    assert last["pictures"] == 40 * RECIPE.batch
+
+
+def test_a_budget_of_hours_ends_by_the_clock(tmp_path):
+    trainer(tmp_path).run(Budget(hours=1 / 3600))
+
+    assert logged(tmp_path, "look")[-1]["progress"] >= 1
+    assert torch.load(tmp_path / STATE, weights_only=True)["progress"]["seconds"] >= 1
+
+
+def test_a_training_begins_with_another_models_weights(tmp_path):
+    source = Network(RECIPE.config)
+    path = export(source, tmp_path / "first", RECIPE.resize)
+    network = Network(RECIPE.config)
+
+    warm_start(network, path)
+
+    assert difference(network, path, random_pixels(2, 3, 28, 28)) <= 1e-6
+    with pytest.raises(CheckpointError, match="is to be trained"):
+        warm_start(Network(replace(RECIPE.config, depth=3)), path)
+
+
+def test_with_init_the_rows_begin_at_their_classes(tmp_path):
+    path = export(Network(RECIPE.config), tmp_path / "first", RECIPE.resize)
+    cold, warm = tmp_path / "cold", tmp_path / "warm"
+    for folder, init in ((cold, None), (warm, path)):
+        folder.mkdir()
+        train(RECIPE, toy_packs(), folder, Budget(steps=20), init, processes=1)
+
+    assert not np.allclose(state_of(cold)["cls_token"], state_of(warm)["cls_token"], atol=1e-3)
+    assert logged(warm, "step")[0]["cls"] < logged(cold, "step")[0]["cls"]
+
+
+def test_patches_left_out_cost_nothing_but_themselves():
+    network = Network(RECIPE.config)
+    pixels = torch.from_numpy(random_pixels(3, 3, 28, 28))
+
+    assert network(pixels).shape == (3, 5, 64)
+    assert network(pixels, 0.5, torch.Generator()).shape == (3, 3, 64)
