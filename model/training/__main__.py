@@ -1,4 +1,4 @@
-"""``python -m model.training PACKS OUT --hours 1.5``: from a folder of packs to a checkpoint with its card."""
+"""``python -m model.training PACKS OUT --hours 8``: from a folder of packs to a checkpoint and its card."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from model.training.packs import load_packs
 from model.training.recipe import Recipe
-from model.training.run import train
+from model.training.run import finish, train
 from model.training.trainer import Budget
 
 
@@ -26,11 +26,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--batch", type=int)
     parser.add_argument("--seed", type=int)
     options = parser.parse_args(arguments)
-    changes = {name: value for name in ("lr", "batch", "seed") if (value := getattr(options, name)) is not None}
+    changes = {
+        name: value for name in ("lr", "batch", "seed") if (value := getattr(options, name)) is not None
+    }
     recipe = replace(Recipe(), **changes)
     options.out.mkdir(parents=True, exist_ok=True)
-    budget = Budget(options.hours, options.steps)
-    train(recipe, load_packs(options.packs), options.out, budget, options.init, options.processes)
+    budget, packs = Budget(options.hours, options.steps), load_packs(options.packs)
+    train(recipe, packs, options.out, budget, options.init, options.processes)
+    print(finish(recipe, packs, options.out, options.init))
     return 0
 
 

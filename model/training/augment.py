@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional
 
 from model.preprocess import MEAN, STD
 
@@ -68,8 +69,10 @@ def make_views(pictures: Tensor, size: int, views: Views, chance: torch.Generato
         return low + (high - low) * torch.rand(B, generator=chance, device=pictures.device)
 
     margin = pictures.permute(0, 3, 1, 2).float() / 255 - 1  # white is 0, which is what lies outside
-    grid = F.affine_grid(_maps(uniform, views), [B, 3, size, size], align_corners=False)
-    seen = F.grid_sample(margin, grid, mode="bilinear", padding_mode="zeros", align_corners=False) + 1
+    grid = functional.affine_grid(_maps(uniform, views), [B, 3, size, size], align_corners=False)
+    seen = (
+        functional.grid_sample(margin, grid, mode="bilinear", padding_mode="zeros", align_corners=False) + 1
+    )
     grey = seen.mean(dim=1, keepdim=True)
     seen = grey + (seen - grey) * uniform(1 - views.colour, 1 + views.colour).view(-1, 1, 1, 1)
     middle = grey.mean(dim=(2, 3), keepdim=True)
@@ -84,7 +87,7 @@ def normalise(pixels: Tensor) -> Tensor:
     return (pixels - mean) / torch.tensor(STD, device=pixels.device).view(3, 1, 1)
 
 
-def _maps(uniform, views: Views) -> Tensor:
+def _maps(uniform: Callable[[float, float], Tensor], views: Views) -> Tensor:
     """Draw the affine maps from output to input coordinates, (B, 2, 3)."""
     root = uniform(*views.area).sqrt()
     stretch = torch.exp(uniform(-0.5, 0.5) * math.log(views.aspect))

@@ -18,7 +18,7 @@ _SIDE = 64
 
 
 def histogram(images: list[Image.Image]) -> NDArray[np.float32]:
-    """Describe pictures by how often each of 8 x 8 x 8 colours occurs, (n, 512), square roots, unit length."""
+    """Describe pictures by the square root of how often each of 8 x 8 x 8 colours occurs: (n, 512)."""
     rows = []
     for image in images:
         small = np.asarray(image.resize((_SIDE, _SIDE), Image.Resampling.BICUBIC), dtype=np.int64)

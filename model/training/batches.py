@@ -103,9 +103,7 @@ def pictograms(packs: Sequence[Pack], targets: Targets) -> Material:
     members = [found + found[:1] * (most - len(found)) for found in renderings.values()]
     weights = [TONE_WEIGHT if label in toned else 1.0 for label in renderings]
     counts = [len(found) for found in renderings.values()]
-    return Material(
-        pictures, labels, torch.tensor(weights), torch.tensor(members), torch.tensor(counts)
-    )
+    return Material(pictures, labels, torch.tensor(weights), torch.tensor(members), torch.tensor(counts))
 
 
 def _joined(
@@ -125,7 +123,7 @@ def draw_batch(
     twice, drawn = (max(1, round(count * part / 2)) for part in (share.twice, share.pictograms))
     alone = max(1, count - 2 * twice - 2 * drawn)
     chosen = _choose(photos.weights, alone + twice, chance)
-    first, second = _renderings(drawings, drawn, chance)
+    first, second = draw_renderings(drawings, drawn, chance)
     single, again = chosen[:alone], chosen[alone:]
     views = [
         make_views(photos.pictures[single], size, PHOTOGRAPH, chance),
@@ -145,7 +143,7 @@ def _choose(weights: Tensor, count: int, chance: torch.Generator) -> Tensor:
     return torch.searchsorted(ends, points).clamp(max=len(weights) - 1)
 
 
-def _renderings(drawings: Material, count: int, chance: torch.Generator) -> tuple[Tensor, Tensor]:
+def draw_renderings(drawings: Material, count: int, chance: torch.Generator) -> tuple[Tensor, Tensor]:
     """Draw pictograms and two renderings of each, different where there are two."""
     rows = _choose(drawings.weights, count, chance)
     counts = drawings.counts[rows]

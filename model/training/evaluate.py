@@ -10,7 +10,7 @@ import fnmatch
 import io
 import json
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -111,9 +111,13 @@ def everyday(encode: Encode, folder: Path, codes: Sequence[str], gallery: Vector
         (path,) = folder.glob(f"n*_{thing}.JPEG")
         order = (gallery @ encode([open_rgb(path)])[0]).argsort()[::-1][:TOP]
         hits = [str(name) for name in names[order]]
-        fitting = [hit for hit in hits if any(fnmatch.fnmatchcase(hit, pattern) for pattern in patterns)]
-        found[thing] = {"hits": hits, "fitting": len(fitting)}
+        found[thing] = {"hits": hits, "fitting": len(fitting(hits, patterns))}
     return {"fit": sum(thing["fitting"] > 0 for thing in found.values()), "of": len(found), **found}
+
+
+def fitting(paths: Iterable[str], patterns: Sequence[str]) -> list[str]:
+    """Return those of the paths that one of the patterns fits."""
+    return [path for path in paths if any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns)]
 
 
 def read_everyday() -> list[tuple[str, list[str]]]:
@@ -132,7 +136,7 @@ def renderings(encode: Encode, pack: Path, codes: Sequence[str], gallery: Vector
     vectors = _in_chunks(encode, [Image.fromarray(vendor.pictures[at]) for at in chosen])
     right = np.array([wanted[at] for at in chosen])
     cosines = vectors @ gallery.T
-    ranks = (cosines > cosines[np.arange(len(right)), right, None]).sum(axis=1)
+    ranks = (cosines >= cosines[np.arange(len(right)), right, None]).sum(axis=1) - 1  # a tie helps nobody
     return {"r1": float((ranks < 1).mean()), "r10": float((ranks < TOP).mean()), "queries": len(right)}
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 
 class CosineHead(nn.Module):
@@ -30,8 +30,8 @@ class CosineHead(nn.Module):
 
     def forward(self, features: Tensor, mixtures: Tensor, smoothing: float) -> Tensor:
         """Compare with target mixtures, (B, rows); return the mean cross-entropy."""
-        cosines = F.normalize(features, dim=-1) @ F.normalize(self.weight, dim=-1).T
-        chances = F.log_softmax(self.scale * cosines.float(), dim=-1)
+        cosines = functional.normalize(features, dim=-1) @ functional.normalize(self.weight, dim=-1).T
+        chances = functional.log_softmax(self.scale * cosines.float(), dim=-1)
         near = -(mixtures * chances).sum(dim=-1)
         return ((1 - smoothing) * near - smoothing * chances.mean(dim=-1)).mean()
 
@@ -48,11 +48,11 @@ def pair_loss(features: Tensor, labels: Tensor, pairs: int, temperature: float) 
     pairs : int
     temperature : float
     """
-    unit = F.normalize(features, dim=-1)
+    unit = functional.normalize(features, dim=-1)
     start = len(unit) - 2 * pairs
     cosines = unit[start:] @ unit.T / temperature
     own = torch.arange(2 * pairs, device=unit.device)
     other = start + (own + pairs) % (2 * pairs)
     left_out = labels[start:, None] == labels[None, :]
     left_out[own, other] = False
-    return F.cross_entropy(cosines.float().masked_fill(left_out, -torch.inf), other)
+    return functional.cross_entropy(cosines.float().masked_fill(left_out, -torch.inf), other)

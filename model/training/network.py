@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from model.config import CHANNELS, ViTConfig
 
@@ -31,7 +31,7 @@ class Attention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         B, N, D = x.shape
         q, k, v = self.qkv(x).view(B, N, 3, self.heads, D // self.heads).permute(2, 0, 3, 1, 4)
-        return self.proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(B, N, D))
+        return self.proj(functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(B, N, D))
 
 
 class Mlp(nn.Module):
@@ -43,7 +43,7 @@ class Mlp(nn.Module):
         self.fc2 = nn.Linear(hidden, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.fc2(F.gelu(self.fc1(x)))
+        return self.fc2(functional.gelu(self.fc1(x)))
 
 
 class LayerScale(nn.Module):
@@ -85,7 +85,9 @@ class PatchEmbedding(nn.Module):
         B, C, H, W = pixels.shape
         p = self.proj.kernel_size[0]
         patches = pixels.view(B, C, H // p, p, W // p, p).permute(0, 2, 4, 1, 3, 5)
-        return F.linear(patches.reshape(B, -1, C * p * p), self.proj.weight.flatten(1), self.proj.bias)
+        return functional.linear(
+            patches.reshape(B, -1, C * p * p), self.proj.weight.flatten(1), self.proj.bias
+        )
 
 
 class Network(nn.Module):
@@ -148,5 +150,5 @@ class Network(nn.Module):
         if (h, w) == (grid, grid):
             return patches
         table = patches.view(1, grid, grid, -1).permute(0, 3, 1, 2)
-        table = F.interpolate(table, size=(h, w), mode="bicubic", align_corners=False)
+        table = functional.interpolate(table, size=(h, w), mode="bicubic", align_corners=False)
         return table.flatten(2).transpose(1, 2)

@@ -88,8 +88,10 @@ def orthogonalise(matrices: Tensor) -> Tensor:
 def make_optimisers(
     network: nn.Module, head: nn.Module, lr: float, head_lr: float, weight_decay: float, momentum: float
 ) -> list[Optimizer]:
-    """Divide the parameters: matrices of the blocks to Muon, the rest to AdamW, which decays only matrices."""
-    hidden, matrices, others = [], [], []
+    """Give the blocks' matrices to Muon and the rest to AdamW, which decays only matrices."""
+    hidden: list[Tensor] = []
+    matrices: list[Tensor] = []
+    others: list[Tensor] = []
     for name, parameter in network.named_parameters():
         kind = hidden if name.startswith("blocks.") and parameter.ndim == 2 else matrices
         (kind if parameter.ndim > 1 else others).append(parameter)
@@ -98,4 +100,7 @@ def make_optimisers(
         {"params": others, "lr": lr, "weight_decay": 0.0},
         {"params": list(head.parameters()), "lr": head_lr, "weight_decay": 0.0},
     ]
-    return [Muon(hidden, lr, momentum, weight_decay), torch.optim.AdamW(groups, betas=(0.9, 0.98), fused=True)]
+    return [
+        Muon(hidden, lr, momentum, weight_decay),
+        torch.optim.AdamW(groups, betas=(0.9, 0.98), fused=True),
+    ]

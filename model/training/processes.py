@@ -19,7 +19,7 @@ _PATIENCE = datetime.timedelta(hours=12)  # the whole group may be stopped, and 
 
 
 class Together:
-    """This process's place among `count`; with one, nothing is exchanged.
+    """A process's place among `count`; with one, nothing is exchanged.
 
     Parameters
     ----------

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from model.config import ViTConfig
 from model.training.batches import Share
 
+COMPACT = ViTConfig(width=192, depth=12, heads=3, hidden=768, mlp="gelu", patch=14, grid=7)
+SHARE = Share()
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -18,7 +21,8 @@ class Recipe:
     resize : int
         Length that the exported model's preprocessing gives the shorter side; the crop is the config's own.
     stages : tuple of (float, int, float)
-        From which share of the training on, pictures of which side are seen, and which share of their patches.
+        From which share of the training on, pictures of which side are seen, and what share of their
+        patches.
     batch : int
         Pictures in a step, over all processes.
     share : Share
@@ -40,11 +44,11 @@ class Recipe:
     seed : int
     """
 
-    config: ViTConfig = ViTConfig(width=192, depth=12, heads=3, hidden=768, mlp="gelu", patch=14, grid=7)
+    config: ViTConfig = COMPACT
     resize: int = 98
     stages: tuple[tuple[float, int, float], ...] = ((0.0, 98, 0.5), (0.85, 98, 1.0))
     batch: int = 192
-    share: Share = Share()
+    share: Share = SHARE
     lr: float = 1e-3
     head_lr: float = 2e-3
     warmup: float = 0.03

@@ -7,14 +7,22 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.multiprocessing
 
+from model.config import CHANNELS
+from model.training.card import write_card
+from model.training.export import difference, export
+from model.training.network import Network
 from model.training.packs import Pack
 from model.training.processes import Together
 from model.training.recipe import Recipe
+from model.training.state import load_state
 from model.training.trainer import STATE, Budget, Data, Trainer, gather
 from model.training.warm import centre, warm_start
+
+MAX_DIFFERENCE = 1e-5  # 1 - cosine, that rounding to float16 may come to
 
 
 def train(
@@ -39,7 +47,7 @@ def train(
     processes : int, optional
         On a CPU, as many as it has cores unless given; a GPU is used by one.
     """
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = choose_device()
     count = 1 if device == "cuda" else processes or os.cpu_count() or 1
     data = gather(packs, recipe)
     with tempfile.TemporaryDirectory() as folder:
@@ -48,6 +56,39 @@ def train(
             _work(0, *job)
         else:
             torch.multiprocessing.spawn(_work, job, nprocs=count)
+
+
+def choose_device() -> str:
+    """Return ``cuda`` where there is one, else ``cpu``."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def finish(recipe: Recipe, packs: Sequence[Pack], out: Path, init: Path | None) -> Path:
+    """Export the state in `out` into it, check what NumPy makes of it, and write the card.
+
+    Returns
+    -------
+    Path
+        The checkpoint.
+
+    Raises
+    ------
+    RuntimeError
+        NumPy and PyTorch disagree about the exported model.
+    """
+    network = Network(recipe.config)
+    progress = load_state(out / STATE, network)
+    path = export(network, out, recipe.resize)
+    side = recipe.config.image_size
+    pixels = np.random.default_rng(recipe.seed).standard_normal((4, CHANNELS, side, side), np.float32)
+    if (found := difference(network, path, pixels)) > MAX_DIFFERENCE:
+        raise RuntimeError(
+            f"{path} gives other features than the network it was made of: 1 - cosine {found:.1e}"
+        )
+    cores = torch.get_num_threads()
+    device = torch.cuda.get_device_name() if choose_device() == "cuda" else f"{cores} CPU cores"
+    write_card(path, recipe, packs, progress, init, device)
+    return path
 
 
 def _work(

@@ -41,14 +41,15 @@ def save_state(
 
 
 def load_state(
-    path: Path, network: nn.Module, head: nn.Module, optimisers: Sequence[Optimizer]
+    path: Path, network: nn.Module, head: nn.Module | None = None, optimisers: Sequence[Optimizer] = ()
 ) -> Progress:
-    """Take up the state in `path`; a new beginning where there is none."""
+    """Take up the state in `path`, or of the network alone; a new beginning where there is none."""
     if not path.exists():
         return Progress()
     state = torch.load(path, map_location="cpu", weights_only=True)
     network.load_state_dict(state["network"])
-    head.load_state_dict(state["head"])
-    for optimiser, values in zip(optimisers, state["optimisers"], strict=True):
+    if head is not None:
+        head.load_state_dict(state["head"])
+    for optimiser, values in zip(optimisers, state["optimisers"], strict=bool(optimisers)):
         optimiser.load_state_dict(values)
     return Progress(**state["progress"])

@@ -44,7 +44,9 @@ def build_targets(packs: Sequence[Pack]) -> Targets:
     classes = sorted({f"{pack.kind}:{name}" for pack in packs for name in pack.names})
     line = {name: number for number, name in enumerate(classes)}
     concepts = _concepts_of(classes)
-    groups = {f"{pack.kind}:{name}": f"group:{group}" for pack in packs for name, group in pack.groups.items()}
+    groups = {
+        f"{pack.kind}:{name}": f"group:{group}" for pack in packs for name, group in pack.groups.items()
+    }
     shared = sorted({row for rows in concepts.values() for row in rows})
     rows = (*classes, *shared, *sorted({groups[name] for name in classes if name in groups}))
     column = {name: number for number, name in enumerate(rows)}
@@ -58,9 +60,7 @@ def build_targets(packs: Sequence[Pack]) -> Targets:
             own -= GROUP_SHARE
             mixtures[line[name], column[group]] = GROUP_SHARE
         mixtures[line[name], column[name]] = own
-    labels = (
-        np.array([line[f"{pack.kind}:{name}"] for name in pack.names])[pack.labels] for pack in packs
-    )
+    labels = (np.array([line[f"{pack.kind}:{name}"] for name in pack.names])[pack.labels] for pack in packs)
     return Targets(rows, mixtures, tuple(labels))
 
 

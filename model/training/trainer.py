@@ -42,7 +42,7 @@ class Data(NamedTuple):
 
 @dataclass(frozen=True)
 class Budget:
-    """When the training ends: after hours of the clock, pauses counted, or after steps, which can be repeated.
+    """When the training ends: after hours of the clock, pauses counted, or after steps, which repeat.
 
     Attributes
     ----------
@@ -132,7 +132,9 @@ class Trainer:
         """Take step `number`; the chances of every step follow from the seed, its number and the rank."""
         recipe = self.recipe
         chance = torch.Generator(self.device)
-        chance.manual_seed(int(np.random.SeedSequence((recipe.seed, number, self.together.rank)).generate_state(1)[0]))
+        chance.manual_seed(
+            int(np.random.SeedSequence((recipe.seed, number, self.together.rank)).generate_state(1)[0])
+        )
         size, kept = recipe.stage_at(spent)
         count = recipe.batch // self.together.count
         batch = draw_batch(self.data.photographs, self.data.pictograms, count, size, recipe.share, chance)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional
 
 from model.errors import CheckpointError
 from model.training.losses import CosineHead
@@ -29,7 +29,9 @@ def warm_start(network: Network, path: Path) -> None:
     with open_weights(path) as weights:
         if weights.config != network.config:
             raise CheckpointError(f"{path} is {weights.config}, and {network.config} is to be trained.")
-        network.load_state_dict({name: torch.from_numpy(weights.read(name)) for name in weights.config.shapes()})
+        network.load_state_dict(
+            {name: torch.from_numpy(weights.read(name)) for name in weights.config.shapes()}
+        )
 
 
 @torch.no_grad()
@@ -54,9 +56,9 @@ def centre(network: Network, head: CosineHead, data: Data, size: int, *, bf16: b
     found = torch.cat(features)
     mean = torch.stack([part.mean(dim=0) for part in features]).mean(dim=0)
     network.norm.bias.sub_(mean)
-    rows = data.mixtures[torch.cat(labels)].T @ F.normalize(found - mean, dim=-1)
+    rows = data.mixtures[torch.cat(labels)].T @ functional.normalize(found - mean, dim=-1)
     seen = rows.norm(dim=-1) > 0
-    head.weight[seen] = F.normalize(rows[seen], dim=-1)
+    head.weight[seen] = functional.normalize(rows[seen], dim=-1)
 
 
 def _few_of_each(labels: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from model.training.augment import normalise
 from model.training.packs import Pack
@@ -37,7 +37,7 @@ def encode(network: nn.Module, pictures: Tensor, size: int, *, bf16: bool) -> Te
     found = []
     for part in pictures.split(_CHUNK):
         pixels = part.permute(0, 3, 1, 2).float() / 255
-        pixels = F.interpolate(pixels, size=(size, size), mode="bicubic", antialias=True).clamp(0, 1)
+        pixels = functional.interpolate(pixels, size=(size, size), mode="bicubic", antialias=True).clamp(0, 1)
         with torch.autocast(pixels.device.type, torch.bfloat16, enabled=bf16):
             features = network(normalise(pixels))[:, 0]
         found.append(features.float())
@@ -46,7 +46,7 @@ def encode(network: nn.Module, pictures: Tensor, size: int, *, bf16: bool) -> Te
 
 def precision_at_1(features: Tensor, labels: Tensor) -> float:
     """Share of pictures whose nearest other picture is of their class."""
-    unit = F.normalize(features, dim=-1)
+    unit = functional.normalize(features, dim=-1)
     cosines = unit @ unit.T
     cosines.fill_diagonal_(-2)
     return float((labels[cosines.argmax(dim=1)] == labels).double().mean())

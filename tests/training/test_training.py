@@ -89,11 +89,11 @@ def test_another_seed_comes_to_something_else(tmp_path):
 
 
 def test_two_processes_train_one_network(tmp_path):
-    train(RECIPE, toy_packs(), tmp_path, Budget(steps=40), processes=2)
+    train(RECIPE, toy_packs(), tmp_path, Budget(steps=100), processes=2)
 
-    first, last = logged(tmp_path, "step")
-    assert last["loss"] < first["loss"]
-    assert last["pictures"] == 40 * RECIPE.batch
+    first, *_, last = logged(tmp_path, "step")
+    assert last["loss"] < first["loss"] - 0.3
+    assert last["pictures"] == 100 * RECIPE.batch
 
 
 def test_a_budget_of_hours_ends_by_the_clock(tmp_path):
