@@ -12,7 +12,7 @@ import json
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from gallery.evaluation import score
 from gallery.pictograms import path_for
 from model import load_encoder
 from model.pictures import open_rgb
+from model.preprocess import Geometry
 from model.training.baselines import histogram, random_weights
 from model.training.packs import load_pack
 from model.training.pictograms import draw_openmoji, is_toned
@@ -44,8 +45,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--resize", type=int, help="another size of the preprocessing, to try it")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
-        encode = _encoder(options.checkpoint, Path(folder), options.resize)
-        print(json.dumps(measure(encode, options.labelled, options.photographs, options.vendor), indent=1))
+        random = options.checkpoint == "random"
+        checkpoint = random_weights(Path(folder)) if random else Path(options.checkpoint)
+        known = options.checkpoint == "histogram"
+        encode = histogram if known else encoder_of(checkpoint, options.resize)
+    print(json.dumps(measure(encode, options.labelled, options.photographs, options.vendor), indent=1))
     return 0
 
 
@@ -70,7 +74,7 @@ def measure(
         found |= _labelled(encode, labelled)
     if photographs is not None or vendors:
         codes, drawings = zip(*draw_openmoji()[1], strict=True)
-        gallery = _in_chunks(encode, list(drawings))
+        gallery = encode_all(encode, drawings)
         if photographs is not None:
             found["everyday things"] = everyday(encode, photographs, codes, gallery)
         for path in vendors:
@@ -81,11 +85,11 @@ def measure(
 def _labelled(encode: Encode, folder: Path) -> dict[str, Any]:
     paths = sorted(path for path in folder.glob("*/*") if path.is_file())
     pictures = [open_rgb(path) for path in paths]
-    vectors = _in_chunks(encode, pictures)
+    vectors = encode_all(encode, pictures)
     _, labels = np.unique([path.parent.name for path in paths], return_inverse=True)
     scores = score(vectors, labels)
     same = {
-        name: found_first(_in_chunks(encode, [change(picture) for picture in pictures]), vectors)
+        name: found_first(encode_all(encode, [change(picture) for picture in pictures]), vectors)
         for name, change in CHANGES.items()
     }
     means = {"p1": scores.p_at_1, "p10": scores.p_at_10, "map10": scores.map_at_10}
@@ -127,25 +131,46 @@ def read_everyday() -> list[tuple[str, list[str]]]:
     return [(thing.strip(), patterns.split()) for thing, patterns in fields]
 
 
-def renderings(encode: Encode, pack: Path, codes: Sequence[str], gallery: Vectors) -> dict[str, float]:
+class Sought(NamedTuple):
+    """Another vendor's pictograms and where they find their own among the gallery's.
+
+    Attributes
+    ----------
+    vectors : ndarray of float32, shape (n, D)
+    right : ndarray of int, shape (n,)
+        Which row of the gallery each should find.
+    ranks : ndarray of int, shape (n,)
+        How many others are found before it; a tie helps nobody.
+    """
+
+    vectors: Vectors
+    right: NDArray[np.int64]
+    ranks: NDArray[np.int64]
+
+
+def seek_renderings(encode: Encode, pack: Path, codes: Sequence[str], gallery: Vectors) -> Sought:
     """Let another vendor's renderings search for the same pictograms; skin tones are left out as queries."""
     vendor = load_pack(pack)
-    known = {code: number for number, code in enumerate(codes)}
-    wanted = [known.get(vendor.names[label], -1) for label in vendor.labels]
-    chosen = [at for at, number in enumerate(wanted) if number >= 0 and not is_toned(codes[number])]
-    vectors = _in_chunks(encode, [Image.fromarray(vendor.pictures[at]) for at in chosen])
-    right = np.array([wanted[at] for at in chosen])
+    known = {code: number for number, code in enumerate(codes) if not is_toned(code)}
+    chosen = [at for at, label in enumerate(vendor.labels) if vendor.names[label] in known]
+    right = np.array([known[vendor.names[vendor.labels[at]]] for at in chosen])
+    vectors = encode_all(encode, [Image.fromarray(vendor.pictures[at]) for at in chosen])
     cosines = vectors @ gallery.T
-    ranks = (cosines >= cosines[np.arange(len(right)), right, None]).sum(axis=1) - 1  # a tie helps nobody
-    return {"r1": float((ranks < 1).mean()), "r10": float((ranks < TOP).mean()), "queries": len(right)}
+    ranks = (cosines >= cosines[np.arange(len(right)), right, None]).sum(axis=1) - 1
+    return Sought(vectors, right, ranks)
 
 
-def _encoder(checkpoint: str, folder: Path, resize: int | None) -> Encode:
-    if checkpoint == "histogram":
-        return histogram
-    encoder = load_encoder(random_weights(folder) if checkpoint == "random" else Path(checkpoint))
+def renderings(encode: Encode, pack: Path, codes: Sequence[str], gallery: Vectors) -> dict[str, float]:
+    """Count how many of another vendor's renderings find the same pictogram first, and among the ten."""
+    ranks = seek_renderings(encode, pack, codes, gallery).ranks
+    return {"r1": float((ranks < 1).mean()), "r10": float((ranks < TOP).mean()), "queries": len(ranks)}
+
+
+def encoder_of(checkpoint: Path, resize: int | None = None) -> Encode:
+    """Return what makes unit vectors with a checkpoint, as Vitrine runs it."""
+    encoder = load_encoder(checkpoint)
     if resize is not None:
-        encoder.geometry = type(encoder.geometry)(resize, encoder.geometry.crop)
+        encoder.geometry = Geometry(resize, encoder.geometry.crop)
 
     def encode(pictures: list[Image.Image]) -> Vectors:
         features = encoder.encode(pictures, batch_size=32)
@@ -154,9 +179,10 @@ def _encoder(checkpoint: str, folder: Path, resize: int | None) -> Encode:
     return encode
 
 
-def _in_chunks(encode: Encode, pictures: list[Image.Image]) -> Vectors:
+def encode_all(encode: Encode, pictures: Sequence[Image.Image]) -> Vectors:
+    """Encode many pictures, some at a time."""
     parts = range(0, len(pictures), _CHUNK)
-    return np.concatenate([encode(pictures[start : start + _CHUNK]) for start in parts])
+    return np.concatenate([encode(list(pictures[start : start + _CHUNK])) for start in parts])
 
 
 def _cropped(picture: Image.Image) -> Image.Image:

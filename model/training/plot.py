@@ -32,10 +32,16 @@ def read_log(path: Path) -> list[dict[str, Any]]:
     lines: list[dict[str, Any]] = []
     for text in path.read_text(encoding="utf-8").splitlines():
         line = json.loads(text)
-        while lines and lines[-1]["step"] > line["step"]:
+        while lines and _anew(lines[-1], line):
             lines.pop()
         lines.append(line)
     return lines
+
+
+def _anew(before: dict[str, Any], line: dict[str, Any]) -> bool:
+    """Whether `line` tells again, after a resumption, what `before` or something earlier told."""
+    same = before["step"] == line["step"] and before["kind"] == line["kind"]
+    return bool(same or before["step"] > line["step"])
 
 
 def draw(lines: Sequence[dict[str, Any]]) -> str:

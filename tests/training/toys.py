@@ -18,6 +18,7 @@ RECIPE = Recipe(
     resize=28,
     stages=((0.0, 28, 1.0),),
     batch=32,
+    lr=3e-3,
     held_out=4,
 )
 
