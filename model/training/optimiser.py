@@ -18,8 +18,12 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from model.training.processes import Together
+from model.training.recipe import Recipe
+
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # of the quintic that [1] iterates
 _STEPS = 5
+_BETAS = (0.9, 0.98)
 _RMS = 0.2  # of AdamW's usual update [2]
 
 
@@ -31,11 +35,19 @@ class Muon(Optimizer):
     parameters : iterable of Parameter
         Matrices; one that holds queries, keys and values is taken apart into three.
     lr, momentum, weight_decay : float
+    together : Together
+        Each process orthogonalises its share of the matrices.
     """
 
     def __init__(
-        self, parameters: Iterable[nn.Parameter], lr: float, momentum: float, weight_decay: float
+        self,
+        parameters: Iterable[nn.Parameter],
+        lr: float,
+        momentum: float,
+        weight_decay: float,
+        together: Together,
     ) -> None:
+        self._together = together
         super().__init__(parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()
@@ -52,11 +64,18 @@ class Muon(Optimizer):
                 for piece, part in zip(_pieces(parameter), _pieces(update), strict=True):
                     alike.setdefault(tuple(piece.shape), []).append((piece, part))
             for shape, found in alike.items():
-                updates = orthogonalise(torch.stack([part for _, part in found]))
+                updates = self._orthogonalised(torch.stack([part for _, part in found]))
                 scale = _RMS * max(shape) ** 0.5
                 for (piece, _), update in zip(found, updates, strict=True):
                     piece.mul_(1 - group["lr"] * group["weight_decay"])
                     piece.add_(update, alpha=-group["lr"] * scale)
+
+    def _orthogonalised(self, matrices: Tensor) -> Tensor:
+        mine = slice(self._together.rank, None, self._together.count)
+        done = torch.zeros_like(matrices)
+        if len(matrices[mine]):
+            done[mine] = orthogonalise(matrices[mine])
+        return self._together.sum(done)
 
 
 def _pieces(matrix: Tensor) -> list[Tensor]:
@@ -86,7 +105,7 @@ def orthogonalise(matrices: Tensor) -> Tensor:
 
 
 def make_optimisers(
-    network: nn.Module, head: nn.Module, lr: float, head_lr: float, weight_decay: float, momentum: float
+    network: nn.Module, head: nn.Module, recipe: Recipe, together: Together
 ) -> list[Optimizer]:
     """Give the blocks' matrices to Muon and the rest to AdamW, which decays only matrices."""
     hidden: list[Tensor] = []
@@ -96,11 +115,9 @@ def make_optimisers(
         kind = hidden if name.startswith("blocks.") and parameter.ndim == 2 else matrices
         (kind if parameter.ndim > 1 else others).append(parameter)
     groups = [
-        {"params": matrices, "lr": lr, "weight_decay": weight_decay},
-        {"params": others, "lr": lr, "weight_decay": 0.0},
-        {"params": list(head.parameters()), "lr": head_lr, "weight_decay": 0.0},
+        {"params": matrices, "lr": recipe.lr, "weight_decay": recipe.weight_decay},
+        {"params": others, "lr": recipe.lr, "weight_decay": 0.0},
+        {"params": list(head.parameters()), "lr": recipe.head_lr, "weight_decay": 0.0},
     ]
-    return [
-        Muon(hidden, lr, momentum, weight_decay),
-        torch.optim.AdamW(groups, betas=(0.9, 0.98), fused=True),
-    ]
+    muon = Muon(hidden, recipe.lr, recipe.momentum, recipe.weight_decay, together)
+    return [muon, torch.optim.AdamW(groups, betas=_BETAS, fused=True)]

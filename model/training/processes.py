@@ -47,6 +47,12 @@ class Together:
         for gradient, mean in zip(gradients, flat.split([part.numel() for part in gradients]), strict=True):
             gradient.copy_(mean.view_as(gradient))
 
+    def sum(self, tensor: Tensor) -> Tensor:
+        """Add all processes' tensors, in place."""
+        if self.count > 1:
+            dist.all_reduce(tensor)
+        return tensor
+
     def agree(self, value: float) -> float:
         """Return the first process's value in all."""
         if self.count == 1:

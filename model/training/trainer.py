@@ -97,9 +97,7 @@ class Trainer:
         self.data = Data(*(_moved(part, device) for part in data))
         self.network = Network(recipe.config).to(device)
         self.head = CosineHead(recipe.config.width, data.mixtures.shape[1], recipe.scale).to(device)
-        self.optimisers = make_optimisers(
-            self.network, self.head, recipe.lr, recipe.head_lr, recipe.weight_decay, recipe.momentum
-        )
+        self.optimisers = make_optimisers(self.network, self.head, recipe, together)
         self.parameters = [*self.network.parameters(), *self.head.parameters()]
         self.bf16 = device.type == "cuda" or torch.backends.mkldnn.is_available()
 

@@ -18,6 +18,7 @@ from model.training.losses import CosineHead, pair_loss
 from model.training.optimiser import Muon, orthogonalise
 from model.training.packs import PackError
 from model.training.pictograms import draw_openmoji, is_toned, plain_code
+from model.training.processes import Together
 from model.training.recipe import Recipe
 from model.training.targets import build_targets, read_concepts, spoken_name
 from model.training.watch import hold_out, precision_at_1
@@ -189,14 +190,15 @@ def test_orthogonalised_matrices_have_singular_values_near_1(shape):
     assert values.max() < 1.4
 
 
-def test_muon_takes_queries_keys_and_values_apart():
+def test_muon_takes_queries_keys_and_values_apart(tmp_path):
     torch.manual_seed(4)
     joined = torch.nn.Parameter(torch.zeros(24, 8))
     single = torch.nn.Parameter(torch.zeros(8, 8))
     gradient = torch.randn(24, 8)
+    alone = Together(0, 1, tmp_path / "meeting")
     joined.grad, single.grad = gradient.clone(), gradient[8:16].clone()
 
-    Muon([joined, single], lr=0.1, momentum=0.9, weight_decay=0.0).step()
+    Muon([joined, single], lr=0.1, momentum=0.9, weight_decay=0.0, together=alone).step()
 
     assert torch.allclose(joined[8:16], single, atol=1e-2)
     assert joined.abs().max() > 0

@@ -34,7 +34,7 @@ def test_one_command_leads_from_packs_to_a_checkpoint_with_its_card(packs, tmp_p
     path = tmp_path / "out" / "vitrine-compact.safetensors"
     assert load_encoder(path).dim == 64
     card = (path.parent / "README.md").read_text()
-    assert "20 steps, 640 pictures seen. It began\nwith random weights" in card
+    assert "20 steps, 640 pictures seen.\nIt began with random weights" in card
     assert "| Toys | 48 photographs | drawn by a test | none needed |" in card
     assert "| lr | 0.003 |" in card
 
