@@ -6,9 +6,10 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
+from model.training.finishing import Finish
 from model.training.packs import load_packs
 from model.training.recipe import Recipe
-from model.training.run import finish, train
+from model.training.run import publish, train
 from model.training.trainer import Budget
 
 
@@ -22,6 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     length.add_argument("--steps", type=int)
     parser.add_argument("--init", type=Path, help="a checkpoint of the same shape to begin with")
     parser.add_argument("--processes", type=int, help="on a CPU: as many as it has cores, unless given")
+    parser.add_argument("--finish", type=float, metavar="HOURS", help="then the last blocks go on alone")
     parser.add_argument("--lr", type=float)
     parser.add_argument("--batch", type=int)
     parser.add_argument("--seed", type=int)
@@ -32,8 +34,9 @@ def main(arguments: list[str] | None = None) -> int:
     recipe = replace(Recipe(), **changes)
     options.out.mkdir(parents=True, exist_ok=True)
     budget, packs = Budget(options.hours, options.steps), load_packs(options.packs)
-    train(recipe, packs, options.out, budget, options.init, options.processes)
-    print(finish(recipe, packs, options.out, options.init))
+    finish = Finish(options.finish) if options.finish else None
+    train(recipe, packs, options.out, budget, options.init, options.processes, finish)
+    print(publish(recipe, packs, options.out, options.init))
     return 0
 
 

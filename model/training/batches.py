@@ -120,8 +120,7 @@ def draw_batch(
     photos: Material, drawings: Material, count: int, size: int, share: Share, chance: torch.Generator
 ) -> Batch:
     """Draw a batch of about `count` pictures, `size` pixels square."""
-    twice, drawn = (max(1, round(count * part / 2)) for part in (share.twice, share.pictograms))
-    alone = max(1, count - 2 * twice - 2 * drawn)
+    alone, twice, drawn = parts_of(count, share)
     chosen = _choose(photos.weights, alone + twice, chance)
     first, second = draw_renderings(drawings, drawn, chance)
     single, again = chosen[:alone], chosen[alone:]
@@ -134,6 +133,12 @@ def draw_batch(
     ]
     labels = [photos.labels[single], photos.labels[again], drawings.labels[first]]
     return Batch(torch.cat(views), torch.cat([*labels, *labels[1:]]), twice + drawn)
+
+
+def parts_of(count: int, share: Share) -> tuple[int, int, int]:
+    """Return how many photographs a batch has alone, how many twice, and how many pictograms, all twice."""
+    twice, drawn = (max(1, round(count * part / 2)) for part in (share.twice, share.pictograms))
+    return max(1, count - 2 * twice - 2 * drawn), twice, drawn
 
 
 def _choose(weights: Tensor, count: int, chance: torch.Generator) -> Tensor:

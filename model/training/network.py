@@ -132,17 +132,20 @@ class Network(nn.Module):
         Tensor, shape (B, 1 + N, D)
             CLS and patches after the final LayerNorm.
         """
+        return self.norm(self.through(self.embed(pixels, kept, chance)))
+
+    def embed(self, pixels: Tensor, kept: float = 1.0, chance: torch.Generator | None = None) -> Tensor:
+        """Make tokens of pictures, as `forward` does before the first block."""
         p = self.config.patch
         x = self.patch_embed(pixels) + self._positions(pixels.shape[2] // p, pixels.shape[3] // p)
-        if kept < 1:
-            order = torch.rand(x.shape[:2], generator=chance, device=x.device).argsort(dim=1)
-            few = order[:, : max(1, round(kept * x.shape[1]))]
-            x = x.gather(1, few[..., None].expand(-1, -1, x.shape[2]))
         cls = (self.cls_token + self.pos_embed[:, :1]).expand(len(x), -1, -1)
-        x = torch.cat([cls, x], dim=1)
-        for block in self.blocks:
+        return torch.cat([cls, leave_out(x, kept, chance)], dim=1)
+
+    def through(self, x: Tensor, start: int = 0, stop: int | None = None) -> Tensor:
+        """Take tokens through some of the blocks."""
+        for block in self.blocks[start:stop]:
             x = block(x)
-        return self.norm(x)
+        return x
 
     def _positions(self, h: int, w: int) -> Tensor:
         """Interpolate the table as transformers does; see `model.positions`."""
@@ -152,3 +155,12 @@ class Network(nn.Module):
         table = patches.view(1, grid, grid, -1).permute(0, 3, 1, 2)
         table = functional.interpolate(table, size=(h, w), mode="bicubic", align_corners=False)
         return table.flatten(2).transpose(1, 2)
+
+
+def leave_out(patches: Tensor, kept: float, chance: torch.Generator | None) -> Tensor:
+    """Keep a share of the patches, (B, N, D), others of every picture."""
+    if kept >= 1:
+        return patches
+    order = torch.rand(patches.shape[:2], generator=chance, device=patches.device).argsort(dim=1)
+    few = order[:, : max(1, round(kept * patches.shape[1]))]
+    return patches.gather(1, few[..., None].expand(-1, -1, patches.shape[2]))

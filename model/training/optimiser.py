@@ -56,6 +56,8 @@ class Muon(Optimizer):
         for group in self.param_groups:
             alike: dict[tuple[int, ...], list[tuple[Tensor, Tensor]]] = {}
             for parameter in group["params"]:
+                if parameter.grad is None:  # a block that rests
+                    continue
                 state = self.state[parameter]
                 if "momentum" not in state:
                     state["momentum"] = torch.zeros_like(parameter)

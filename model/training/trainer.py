@@ -20,7 +20,7 @@ from model.training.optimiser import make_optimisers
 from model.training.packs import Pack
 from model.training.processes import Together
 from model.training.recipe import Recipe
-from model.training.state import load_state, save_state
+from model.training.state import Progress, load_state, save_state
 from model.training.targets import build_targets
 from model.training.watch import encode, hold_out, precision_at_1
 
@@ -99,10 +99,10 @@ class Trainer:
         self.head = CosineHead(recipe.config.width, data.mixtures.shape[1], recipe.scale).to(device)
         self.optimisers = make_optimisers(self.network, self.head, recipe, together)
         self.parameters = [*self.network.parameters(), *self.head.parameters()]
-        self.bf16 = device.type == "cuda" or torch.backends.mkldnn.is_available()
+        self.bf16 = device.type == "cuda" or bool(torch.cpu.get_capabilities().get("avx512_bf16"))
 
-    def run(self, budget: Budget) -> Network:
-        """Train from the last state to the end of the budget; return the network."""
+    def run(self, budget: Budget) -> Progress:
+        """Train from the last state to the end of the budget; return how far the training has come."""
         progress = load_state(self.out / STATE, self.network, self.head, self.optimisers)
         begun, saved = time.monotonic() - progress.seconds, time.monotonic()
         looked = budget.spent(progress.step, progress.seconds)
@@ -111,20 +111,20 @@ class Trainer:
             spent = self.together.agree(budget.spent(progress.step, progress.seconds))
             if self.together.rank == 0 and (spent >= 1 or spent - looked >= _LOOK_EVERY):
                 looked = spent
-                self._log(kind="look", step=progress.step, progress=spent, p1=self.look())
+                self.log(kind="look", step=progress.step, progress=spent, p1=self.look())
             if spent >= 1:
                 break
             values = self.step(progress.step, spent)
             progress.step += 1
             progress.pictures += self.recipe.batch
             if self.together.rank == 0 and progress.step % _LOG_EVERY == 0:
-                self._log(kind="step", progress=spent, **vars(progress), **values)
+                self.log(kind="step", progress=spent, **vars(progress), **values)
             if self.together.rank == 0 and time.monotonic() - saved > _SAVE_EVERY:
                 save_state(self.out / STATE, self.network, self.head, self.optimisers, progress)
                 saved = time.monotonic()
         if self.together.rank == 0:
             save_state(self.out / STATE, self.network, self.head, self.optimisers, progress)
-        return self.network
+        return progress
 
     def step(self, number: int, spent: float) -> dict[str, float]:
         """Take step `number`; the chances of every step follow from the seed, its number and the rank."""
@@ -136,23 +136,36 @@ class Trainer:
         size, kept = recipe.stage_at(spent)
         count = recipe.batch // self.together.count
         batch = draw_batch(self.data.photographs, self.data.pictograms, count, size, recipe.share, chance)
+        self.set_rate(recipe.rate_at(spent))
+        with self.autocast():
+            tokens = self.network(batch.pixels, kept, chance)
+        values = self.learn(tokens, batch)
+        return {**values, "size": size, "kept": kept, "rate": recipe.rate_at(spent)}
+
+    def autocast(self) -> torch.autocast:
+        """Compute in bfloat16 where that is faster."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
+
+    def set_rate(self, share: float) -> None:
+        """Give every learning rate this share of its peak, and forget gradients."""
         for optimiser in self.optimisers:
             for group in optimiser.param_groups:
-                group["lr"] = group.setdefault("peak", group["lr"]) * recipe.rate_at(spent)
+                group["lr"] = group.setdefault("peak", group["lr"]) * share
             optimiser.zero_grad()
-        losses = self._losses(batch, kept, chance)
+
+    def learn(self, tokens: Tensor, batch: Batch) -> dict[str, float]:
+        """Follow the gradient of the losses of a batch's final tokens; return what there is to log."""
+        losses = self._losses(tokens, batch)
         losses["loss"].backward()
         self.together.average_gradients(self.parameters)
-        norm = nn.utils.clip_grad_norm_(self.network.parameters(), recipe.clip)
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip)
         for optimiser in self.optimisers:
             optimiser.step()
         values = {name: float(value.detach()) for name, value in losses.items()}
-        return {**values, "norm": float(norm), "size": size, "kept": kept, "rate": recipe.rate_at(spent)}
+        return {**values, "norm": float(norm)}
 
-    def _losses(self, batch: Batch, kept: float, chance: torch.Generator) -> dict[str, Tensor]:
+    def _losses(self, tokens: Tensor, batch: Batch) -> dict[str, Tensor]:
         recipe, mixtures = self.recipe, self.data.mixtures[batch.labels]
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-            tokens = self.network(batch.pixels, kept, chance)
         cls, patches = tokens[:, 0].float(), tokens[:, 1:].float()
         losses = {
             "cls": self.head(cls, mixtures, recipe.smoothing),
@@ -170,7 +183,8 @@ class Trainer:
         features = encode(self.network, self.data.watched, size, bf16=self.bf16)
         return precision_at_1(features, self.data.watched_labels)
 
-    def _log(self, **values: Any) -> None:
+    def log(self, **values: Any) -> None:
+        """Add a line to the log."""
         with (self.out / LOG).open("a") as file:
             file.write(json.dumps(values) + "\n")
 

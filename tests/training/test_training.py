@@ -12,6 +12,7 @@ import torch
 from model import load_encoder
 from model.errors import CheckpointError
 from model.training.export import difference, export
+from model.training.finishing import Finish, finish_blocks
 from model.training.network import Network
 from model.training.processes import Together
 from model.training.run import train
@@ -29,6 +30,12 @@ def trainer(folder, device="cpu", recipe=RECIPE):
     folder.mkdir(exist_ok=True)
     data = gather(toy_packs(), recipe)
     return Trainer(recipe, data, folder, Together(0, 1, folder / "meeting"), torch.device(device))
+
+
+def trained(folder, steps, recipe=RECIPE):
+    learner = trainer(folder, recipe=recipe)
+    learner.run(Budget(steps=steps))
+    return learner.network.state_dict()
 
 
 def logged(folder, kind):
@@ -53,7 +60,9 @@ def test_the_loss_falls_on_a_toy_set(device, tmp_path):
 
 
 def test_what_is_exported_is_what_was_trained(tmp_path):
-    network = trainer(tmp_path / "run").run(Budget(steps=20))
+    learner = trainer(tmp_path / "run")
+    learner.run(Budget(steps=20))
+    network = learner.network
 
     path = export(network, tmp_path / "model", RECIPE.resize)
 
@@ -70,20 +79,20 @@ def test_a_difference_is_seen(tmp_path):
 
 
 def test_a_training_taken_up_again_comes_to_the_same(tmp_path):
-    whole = trainer(tmp_path / "whole").run(Budget(steps=12)).state_dict()
+    whole = trained(tmp_path / "whole", 12)
     broken = trainer(tmp_path / "broken")
     for step in range(5):
         broken.step(step, step / 12)
     save_state(tmp_path / "broken" / STATE, broken.network, broken.head, broken.optimisers, Progress(5))
 
-    resumed = trainer(tmp_path / "broken").run(Budget(steps=12)).state_dict()
+    resumed = trained(tmp_path / "broken", 12)
 
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
 
 def test_another_seed_comes_to_something_else(tmp_path):
-    one = trainer(tmp_path / "one").run(Budget(steps=2)).state_dict()
-    other = trainer(tmp_path / "other", recipe=replace(RECIPE, seed=6)).run(Budget(steps=2)).state_dict()
+    one = trained(tmp_path / "one", 2)
+    other = trained(tmp_path / "other", 2, replace(RECIPE, seed=6))
 
     assert not torch.equal(one["norm.bias"], other["norm.bias"])
 
@@ -132,3 +141,17 @@ def test_patches_left_out_cost_nothing_but_themselves():
 
     assert network(pixels).shape == (3, 5, 64)
     assert network(pixels, 0.5, torch.Generator()).shape == (3, 3, 64)
+
+
+def test_the_last_blocks_can_go_on_alone(tmp_path):
+    learner = trainer(tmp_path)
+    learner.run(Budget(steps=10))
+    before = {name: value.clone() for name, value in learner.network.state_dict().items()}
+
+    finish_blocks(learner, Finish(hours=3 / 3600, blocks=1, kept=0.75, rate=1.0))
+
+    after = learner.network.state_dict()
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {name for name in before if name.startswith(("blocks.1.", "norm."))}
+    first, *_, last = logged(tmp_path, "finish")
+    assert last["loss"] < first["loss"] - 0.1
