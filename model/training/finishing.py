@@ -8,6 +8,7 @@ vary that are left out.
 from __future__ import annotations
 
 import time
+from collections import deque
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ from torch import Tensor
 from model.training.augment import PHOTOGRAPH, PICTOGRAM, Views, make_views
 from model.training.batches import Batch, Material, draw_renderings, parts_of
 from model.training.network import leave_out
-from model.training.trainer import Trainer
+from model.training.trainer import Trainer, means
 
 FINISHED = "finished.pt"
 _CHUNK = 64
@@ -64,6 +65,7 @@ def finish_blocks(trainer: Trainer, finish: Finish) -> None:
     chance = torch.Generator(trainer.device).manual_seed(_seed(trainer, 0))
     cache = fill_cache(trainer, finish, chance)
     step, looked = 0, 0.0
+    window: deque[dict[str, float]] = deque(maxlen=_LOG_EVERY)
     while True:
         spent = trainer.together.agree((time.monotonic() - begun) / (finish.hours * 3600))
         if trainer.together.rank == 0 and (spent >= 1 or spent - looked >= _LOOK_EVERY):
@@ -78,10 +80,10 @@ def finish_blocks(trainer: Trainer, finish: Finish) -> None:
             few = leave_out(batch.pixels[:, 1:], finish.kept, chance)
             tokens = torch.cat([batch.pixels[:, :1], few], dim=1)
             tokens = trainer.network.norm(trainer.network.through(tokens, -finish.blocks))
-        values = trainer.learn(tokens, batch)
+        window.append(trainer.learn(tokens, batch))
         if trainer.together.rank == 0 and step % _LOG_EVERY == 0:
             seconds = time.monotonic() - begun
-            trainer.log(kind="finish", step=step, progress=spent, seconds=seconds, **values)
+            trainer.log(kind="finish", step=step, progress=spent, seconds=seconds, **means(window))
 
 
 def fill_cache(trainer: Trainer, finish: Finish, chance: torch.Generator) -> Cache:

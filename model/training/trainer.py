@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -106,6 +107,7 @@ class Trainer:
         progress = load_state(self.out / STATE, self.network, self.head, self.optimisers)
         begun, saved = time.monotonic() - progress.seconds, time.monotonic()
         looked = budget.spent(progress.step, progress.seconds)
+        window: deque[dict[str, float]] = deque(maxlen=_LOG_EVERY)
         while True:
             progress.seconds = time.monotonic() - begun
             spent = self.together.agree(budget.spent(progress.step, progress.seconds))
@@ -114,11 +116,12 @@ class Trainer:
                 self.log(kind="look", step=progress.step, progress=spent, p1=self.look())
             if spent >= 1:
                 break
-            values = self.step(progress.step, spent)
+            window.append(self.step(progress.step, spent))
             progress.step += 1
             progress.pictures += self.recipe.batch
-            if self.together.rank == 0 and progress.step % _LOG_EVERY == 0:
-                self.log(kind="step", progress=spent, **vars(progress), **values)
+            if progress.step % _LOG_EVERY == 0 and self.together.rank == 0:
+                self.log(kind="step", progress=spent, **vars(progress), **means(window))
+                window.clear()
             if self.together.rank == 0 and time.monotonic() - saved > _SAVE_EVERY:
                 save_state(self.out / STATE, self.network, self.head, self.optimisers, progress)
                 saved = time.monotonic()
@@ -193,3 +196,9 @@ def _moved(part: Material | Tensor, device: torch.device) -> Material | Tensor:
     if isinstance(part, Tensor):
         return part.to(device)
     return Material(*(tensor.to(device) for tensor in part))
+
+
+def means(lines: Collection[dict[str, float]]) -> dict[str, float]:
+    """Return the mean of every value over some steps, four digits of it."""
+    names = next(iter(lines))
+    return {name: float(f"{np.mean([line[name] for line in lines]):.4g}") for name in names}

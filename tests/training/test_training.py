@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 
 from model import load_encoder
 from model.errors import CheckpointError
+from model.training.augment import PHOTOGRAPH, make_views
 from model.training.export import difference, export
 from model.training.finishing import Finish, finish_blocks
 from model.training.network import Network
@@ -18,7 +18,7 @@ from model.training.processes import Together
 from model.training.run import train
 from model.training.state import Progress, save_state
 from model.training.trainer import LOG, STATE, Budget, Trainer, gather
-from model.training.warm import warm_start
+from model.training.warm import centre, warm_start
 from tests.support.checkpoints import random_pixels
 from tests.training.toys import RECIPE, toy_packs
 
@@ -41,10 +41,6 @@ def trained(folder, steps, recipe=RECIPE):
 def logged(folder, kind):
     lines = [json.loads(line) for line in (folder / LOG).read_text().splitlines()]
     return [line for line in lines if line["kind"] == kind]
-
-
-def state_of(folder):
-    return torch.load(folder / STATE, weights_only=True)["network"]
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -124,15 +120,22 @@ def test_a_training_begins_with_another_models_weights(tmp_path):
         warm_start(Network(replace(RECIPE.config, depth=3)), path)
 
 
-def test_with_init_the_rows_begin_at_their_classes(tmp_path):
-    path = export(Network(RECIPE.config), tmp_path / "first", RECIPE.resize)
-    cold, warm = tmp_path / "cold", tmp_path / "warm"
-    for folder, init in ((cold, None), (warm, path)):
-        folder.mkdir()
-        train(RECIPE, toy_packs(), folder, Budget(steps=20), init, processes=1)
+def test_rows_begin_at_their_classes_and_features_at_the_origin(tmp_path):
+    learner = trainer(tmp_path)
+    pixels = make_views(learner.data.photographs.pictures, 28, PHOTOGRAPH, torch.Generator())
+    mixtures = learner.data.mixtures[learner.data.photographs.labels]
 
-    assert not np.allclose(state_of(cold)["cls_token"], state_of(warm)["cls_token"], atol=1e-3)
-    assert logged(warm, "step")[0]["cls"] < logged(cold, "step")[0]["cls"]
+    def loss():
+        with torch.no_grad():
+            features = learner.network(pixels)[:, 0]
+            return float(learner.head(features, mixtures, 0.0)), float(features.mean(dim=0).norm())
+
+    before = loss()
+    centre(learner.network, learner.head, learner.data, 28, bf16=False)
+    after = loss()
+
+    assert after[0] < before[0]
+    assert after[1] < 0.5 * before[1]
 
 
 def test_patches_left_out_cost_nothing_but_themselves():
