@@ -6,11 +6,11 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
+from model.training.clock import Budget
 from model.training.finishing import Finish
 from model.training.packs import load_packs
 from model.training.recipe import Recipe
 from model.training.run import publish, train
-from model.training.trainer import Budget
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -19,7 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("packs", type=Path, metavar="PACKS")
     parser.add_argument("out", type=Path, metavar="OUT", help="folder for state, log and checkpoint")
     length = parser.add_mutually_exclusive_group(required=True)
-    length.add_argument("--hours", type=float, help="of the clock, pauses counted")
+    length.add_argument("--hours", type=float, help="of work; of a pause, a minute counts at most")
     length.add_argument("--steps", type=int)
     parser.add_argument("--init", type=Path, help="a checkpoint of the same shape to begin with")
     parser.add_argument("--processes", type=int, help="on a CPU: as many as it has cores, unless given")

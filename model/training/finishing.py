@@ -7,7 +7,6 @@ vary that are left out.
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from typing import NamedTuple
 
@@ -17,6 +16,7 @@ from torch import Tensor
 
 from model.training.augment import PHOTOGRAPH, PICTOGRAM, Views, make_views
 from model.training.batches import Batch, Material, draw_renderings, parts_of
+from model.training.clock import Clock
 from model.training.network import leave_out
 from model.training.trainer import Trainer, means
 
@@ -32,7 +32,7 @@ class Finish(NamedTuple):
     Attributes
     ----------
     hours : float
-        Of the clock, the time that the cache takes included.
+        Of work, without what the cache takes.
     photographs : int
         How many are kept, over all processes; of the pictograms, all.
     blocks : int
@@ -59,15 +59,15 @@ class Cache(NamedTuple):
 
 def finish_blocks(trainer: Trainer, finish: Finish) -> None:
     """Train the last blocks, the last LayerNorm and the table of classes."""
-    begun = time.monotonic()
     for name, parameter in trainer.network.named_parameters():
         parameter.requires_grad_(_learns(name, trainer.recipe.config.depth - finish.blocks))
     chance = torch.Generator(trainer.device).manual_seed(_seed(trainer, 0))
     cache = fill_cache(trainer, finish, chance)
-    step, looked = 0, 0.0
+    clock, step, looked = Clock(), 0, 0.0
     window: deque[dict[str, float]] = deque(maxlen=_LOG_EVERY)
     while True:
-        spent = trainer.together.agree((time.monotonic() - begun) / (finish.hours * 3600))
+        seconds = clock.read()
+        spent = trainer.together.agree(seconds / (finish.hours * 3600))
         if trainer.together.rank == 0 and (spent >= 1 or spent - looked >= _LOOK_EVERY):
             looked = spent
             trainer.log(kind="finish look", step=step, progress=spent, p1=trainer.look())
@@ -82,7 +82,6 @@ def finish_blocks(trainer: Trainer, finish: Finish) -> None:
             tokens = trainer.network.norm(trainer.network.through(tokens, -finish.blocks))
         window.append(trainer.learn(tokens, batch))
         if trainer.together.rank == 0 and step % _LOG_EVERY == 0:
-            seconds = time.monotonic() - begun
             trainer.log(kind="finish", step=step, progress=spent, seconds=seconds, **means(window))
 
 

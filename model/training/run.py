@@ -13,6 +13,7 @@ import torch.multiprocessing
 
 from model.config import CHANNELS
 from model.training.card import write_card
+from model.training.clock import Budget
 from model.training.export import difference, export
 from model.training.finishing import FINISHED, Finish, finish_blocks
 from model.training.network import Network
@@ -20,7 +21,7 @@ from model.training.packs import Pack
 from model.training.processes import Together
 from model.training.recipe import Recipe
 from model.training.state import load_state, save_state
-from model.training.trainer import STATE, Budget, Data, Trainer, gather
+from model.training.trainer import STATE, Data, Trainer, gather
 from model.training.warm import centre, warm_start
 
 MAX_DIFFERENCE = 1e-5  # 1 - cosine, that rounding to float16 may come to

@@ -6,7 +6,6 @@ import json
 import time
 from collections import deque
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from model.training.batches import Batch, Material, draw_batch, photographs, pictograms
+from model.training.clock import Budget, Clock
 from model.training.losses import CosineHead, pair_loss
 from model.training.network import Network
 from model.training.optimiser import make_optimisers
@@ -39,28 +39,6 @@ class Data(NamedTuple):
     mixtures: Tensor
     watched: Tensor
     watched_labels: Tensor
-
-
-@dataclass(frozen=True)
-class Budget:
-    """When the training ends: after hours of the clock, pauses counted, or after steps, which repeat.
-
-    Attributes
-    ----------
-    hours : float or None
-    steps : int or None
-    """
-
-    hours: float | None = None
-    steps: int | None = None
-
-    def spent(self, step: int, seconds: float) -> float:
-        """Share of the budget that is used up."""
-        if self.steps is not None:
-            return step / self.steps
-        if self.hours is None:
-            raise ValueError("a budget needs hours or steps")
-        return seconds / (self.hours * 3600)
 
 
 def gather(packs: Sequence[Pack], recipe: Recipe) -> Data:
@@ -105,11 +83,11 @@ class Trainer:
     def run(self, budget: Budget) -> Progress:
         """Train from the last state to the end of the budget; return how far the training has come."""
         progress = load_state(self.out / STATE, self.network, self.head, self.optimisers)
-        begun, saved = time.monotonic() - progress.seconds, time.monotonic()
+        clock, saved = Clock(progress.seconds), time.monotonic()
         looked = budget.spent(progress.step, progress.seconds)
         window: deque[dict[str, float]] = deque(maxlen=_LOG_EVERY)
         while True:
-            progress.seconds = time.monotonic() - begun
+            progress.seconds = clock.read()
             spent = self.together.agree(budget.spent(progress.step, progress.seconds))
             if self.together.rank == 0 and (spent >= 1 or spent - looked >= _LOOK_EVERY):
                 looked = spent

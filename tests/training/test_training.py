@@ -11,13 +11,14 @@ from torch.nn import functional
 
 from model import load_encoder
 from model.errors import CheckpointError
+from model.training.clock import Budget, Clock
 from model.training.export import difference, export
 from model.training.finishing import Finish, finish_blocks
 from model.training.network import Network
 from model.training.processes import Together
 from model.training.run import train
 from model.training.state import Progress, save_state
-from model.training.trainer import LOG, STATE, Budget, Trainer, gather
+from model.training.trainer import LOG, STATE, Trainer, gather
 from model.training.warm import centre, warm_start
 from model.training.watch import encode
 from tests.support.checkpoints import random_pixels
@@ -107,6 +108,14 @@ def test_a_budget_of_hours_ends_by_the_clock(tmp_path):
 
     assert logged(tmp_path, "look")[-1]["progress"] >= 1
     assert torch.load(tmp_path / STATE, weights_only=True)["progress"]["seconds"] >= 1
+
+
+def test_a_pause_hardly_counts(monkeypatch):
+    now = iter([100.0, 101.0, 1000.0, 1002.0])
+    monkeypatch.setattr("time.monotonic", lambda: next(now))
+    clock = Clock(5.0)
+
+    assert [clock.read() for _ in range(3)] == [6.0, 66.0, 68.0]
 
 
 def test_a_training_begins_with_another_models_weights(tmp_path):
