@@ -59,6 +59,7 @@ def test_the_same_picture_must_come_first():
 
     assert found_first(unit, unit) == 1
     assert found_first(unit[[0, 2, 1]], unit) == pytest.approx(1 / 3)
+    assert found_first(unit[[0, 2]], unit, every=2) == 1
 
 
 def test_changes_do_what_they_are_called():
