@@ -13,10 +13,10 @@ from model.training.state import Progress
 
 _CARD = """# {name}
 
-A ViT of DINOv2's architecture and Vitrine's own training: width {config.width}, depth {config.depth},
-{config.heads} heads, patch {config.patch}, position table {config.grid} x {config.grid}
-({config.image_size} px), {millions:.2f} M parameters, float16, {size:.1f} MiB. Preprocessing:
-shorter side {resize}, bicubic, centre crop {config.image_size}, ImageNet mean and standard deviation.
+A ViT of DINOv2's architecture and Vitrine's own training: width {config.width}, depth {config.depth}, heads
+{config.heads}, patch {config.patch}, position table {config.grid} x {config.grid} ({config.image_size} px),
+{millions:.2f} M parameters, float16, {size:.1f} MiB. Preprocessing: shorter side {resize}, bicubic, centre
+crop {config.image_size}, ImageNet mean and standard deviation.
 SHA-256 of the checkpoint: {digest}.
 
 Trained on {device} for {hours:.2f} hours: {progress.step:,} steps, {progress.pictures:,} pictures seen.

@@ -58,6 +58,7 @@ def export(network: Network, folder: Path, resize: int) -> Path:
     }
     path = folder / WEIGHTS
     save_file({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, path, notes)
+    path.chmod(0o644)  # the library leaves it to its owner alone
     _write_json(folder / "config.json", _hub_config(network))
     _write_json(folder / "preprocessor_config.json", _preprocessing(config.image_size, resize))
     return path

@@ -91,8 +91,8 @@ def publish(recipe: Recipe, packs: Sequence[Pack], out: Path, init: Path | None)
         raise RuntimeError(
             f"{path} gives other features than the network it was made of: 1 - cosine {found:.1e}"
         )
-    cores = torch.get_num_threads()
-    device = torch.cuda.get_device_name() if choose_device() == "cuda" else f"{cores} CPU cores"
+    gpu = choose_device() == "cuda"
+    device = torch.cuda.get_device_name() if gpu else f"{os.cpu_count()} CPU cores"
     write_card(path, recipe, packs, progress, init, device)
     return path
 
