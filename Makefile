@@ -1,6 +1,6 @@
 # Everything begins here. Needed: Python 3.11 or newer, make, and the Python package registry.
 .DEFAULT_GOAL := help
-.PHONY: help run test check setup setup-dev lock bench parity fuzz chaos load unguarded audit clean
+.PHONY: help run test check setup setup-dev lock bench parity train fuzz chaos load unguarded audit clean
 
 # Any Python 3 starts the bootstrap, which looks for 3.11 or newer itself; PYTHON=... names one.
 PYTHON3 := $(shell for python in $(PYTHON) python3 python3.12 python3.11 python3.13 python3.14 python; do \
@@ -22,7 +22,7 @@ run: ## Set up, then serve on http://127.0.0.1:8000 (PORT=, GALLERY=DIR, MODEL=d
 	@$(BIN)/python -m scripts.run
 
 test: setup-dev ## Set up, then run the tests (ARGS= goes to pytest)
-	@$(BIN)/python -m pytest --ignore=tests/parity $(ARGS)
+	@$(BIN)/python -m pytest --ignore=tests/parity --ignore=tests/training $(ARGS)
 
 check: setup-dev ## Format, lint, types
 	@$(BIN)/ruff format --check .
@@ -39,9 +39,13 @@ bench: ## Measure against PyTorch, ONNX Runtime and faiss (an environment of its
 	@$(BOOTSTRAP) --peers
 	@.venv-peers/bin/python -m bench.run $(ARGS)
 
-parity: ## Compare with PyTorch and transformers live (the same environment)
+parity: ## Compare with PyTorch and transformers live, and train a little (the same environment)
 	@$(BOOTSTRAP) --peers
-	@.venv-peers/bin/python -m pytest -m parity $(ARGS)
+	@.venv-peers/bin/python -m pytest tests/parity tests/training $(ARGS)
+
+train: ## Train the bundled model anew: ARGS="PACKS OUT --hours 8" (the same environment)
+	@$(BOOTSTRAP) --peers
+	@.venv-peers/bin/python -m model.training $(ARGS)
 
 fuzz: setup-dev ## 50,000 mutated pictures, 10,000 generated requests (SHORT=1: 1,000 of each; ARGS=--seed N)
 	@$(BIN)/python -m campaigns.fuzz_pictures $(if $(SHORT),--count 1000) $(ARGS)

