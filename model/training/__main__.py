@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     recipe = replace(Recipe(), **changes)
     options.out.mkdir(parents=True, exist_ok=True)
     budget, packs = Budget(options.hours, options.steps), load_packs(options.packs)
-    finish = Finish(options.finish) if options.finish else None
+    finish = Finish(Budget(hours=options.finish)) if options.finish else None
     train(recipe, packs, options.out, budget, options.init, options.processes, finish)
     print(publish(recipe, packs, options.out, options.init))
     return 0

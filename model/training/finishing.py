@@ -16,7 +16,7 @@ from torch import Tensor
 
 from model.training.augment import PHOTOGRAPH, PICTOGRAM, Views, make_views
 from model.training.batches import Batch, Material, draw_renderings, parts_of
-from model.training.clock import Clock
+from model.training.clock import Budget, Clock
 from model.training.network import leave_out
 from model.training.trainer import Trainer, means
 
@@ -31,8 +31,8 @@ class Finish(NamedTuple):
 
     Attributes
     ----------
-    hours : float
-        Of work, without what the cache takes.
+    budget : Budget
+        Without what the cache takes.
     photographs : int
         How many are kept, over all processes; of the pictograms, all.
     blocks : int
@@ -43,7 +43,7 @@ class Finish(NamedTuple):
         Share of the learning rates' peaks to begin with; it falls to zero.
     """
 
-    hours: float
+    budget: Budget
     photographs: int = 20_000
     blocks: int = 2
     kept: float = 0.6
@@ -67,7 +67,7 @@ def finish_blocks(trainer: Trainer, finish: Finish) -> None:
     window: deque[dict[str, float]] = deque(maxlen=_LOG_EVERY)
     while True:
         seconds = clock.read()
-        spent = trainer.together.agree(seconds / (finish.hours * 3600))
+        spent = trainer.together.agree(finish.budget.spent(step, seconds))
         if trainer.together.rank == 0 and (spent >= 1 or spent - looked >= _LOOK_EVERY):
             looked = spent
             trainer.log(kind="finish look", step=step, progress=spent, p1=trainer.look())

@@ -102,8 +102,8 @@ def test_download_says_why_a_source_is_of_no_use(app: Flask, tmp_path: Path) -> 
 
 
 def test_demo_draws_into_the_data_folder_once(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    few = demo._package_data()._replace(codes=["1F431", "1F34E"])
-    monkeypatch.setattr(demo, "_package_data", lambda: few)
+    few = demo.package_data()._replace(codes=["1F431", "1F34E"])
+    monkeypatch.setattr(demo, "package_data", lambda: few)
     place = app.config["VITRINE"].data_dir / "demo"
     assert f"2 pictograms in {place}." in flask(app, "gallery", "demo").stdout
     assert f"2 pictograms in {place}, drawn before." in flask(app, "gallery", "demo").stdout

@@ -25,13 +25,13 @@ NAMED = {
     "symbols/black-large-square.png",
 }
 NOTES = {"ATTRIBUTION.txt", "SAMPLES.txt"}
-ALL = demo._package_data()
+ALL = demo.package_data()
 
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only a few pictograms, so that drawing takes no time."""
-    monkeypatch.setattr(demo, "_package_data", lambda: ALL._replace(codes=FEW))
+    monkeypatch.setattr(demo, "package_data", lambda: ALL._replace(codes=FEW))
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_another_edition_replaces_the_old_one(folder: Path, monkeypatch, change:
         monkeypatch.setattr(demo, "_EDITION", demo._EDITION + 1)
     elif change == "package":
         newer = ALL._replace(codes=FEW, version="18.0.0")
-        monkeypatch.setattr(demo, "_package_data", lambda: newer)
+        monkeypatch.setattr(demo, "package_data", lambda: newer)
     else:
         (folder / ".openmoji.json").write_text('{"pictures": 8, "left_out": 0}')
     assert demo.render(folder).drawn
@@ -142,7 +142,7 @@ def test_without_raqm_sequences_are_left_out_and_counted(folder: Path, monkeypat
 
 def test_what_looks_alike_is_drawn_once_except_flags(folder: Path, monkeypatch) -> None:
     twins = ["1F6B6", "1F6B6-200D-2642-FE0F", "1F1F7-1F1F4", "1F1F9-1F1E9"]
-    monkeypatch.setattr(demo, "_package_data", lambda: ALL._replace(codes=twins))
+    monkeypatch.setattr(demo, "package_data", lambda: ALL._replace(codes=twins))
     demo.render(folder)
     assert files_below(folder) - NOTES == {
         "people/pedestrian.png",

@@ -164,7 +164,7 @@ def test_the_last_blocks_can_go_on_alone(tmp_path):
     learner.run(Budget(steps=10))
     before = {name: value.clone() for name, value in learner.network.state_dict().items()}
 
-    finish_blocks(learner, Finish(hours=3 / 3600, blocks=1, kept=0.75, rate=1.0))
+    finish_blocks(learner, Finish(Budget(steps=200), blocks=1, kept=0.75, rate=1.0))
 
     after = learner.network.state_dict()
     changed = {name for name in before if not torch.equal(before[name], after[name])}
