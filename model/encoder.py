@@ -100,8 +100,8 @@ class Encoder:
     def decode(self, source: Source) -> Image.Image:
         """Decode a picture as galleries and searches do: a large JPEG at a half, a quarter or an eighth.
 
-        A photograph of 12 megapixels decodes in a quarter of the time, and the vector turns by 1e-5, 2e-4 at
-        worst (1 - cosine; docs/performance.md). `encode` opens paths in full, and so agrees with PyTorch.
+        A photograph of 12 megapixels decodes in a quarter of the time, and the vector turns by about 1e-5 or,
+        at worst seen, 2e-4 (1 - cosine; docs/performance.md). `encode` opens paths in full, as PyTorch would.
 
         Parameters
         ----------
