@@ -9,6 +9,8 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import pytest
 from PIL import Image
@@ -23,6 +25,7 @@ from campaigns.watch import Depth, Sample, Use, Watch, edges
 from config import ROOT
 from tests.support.servers import free_port
 
+T = TypeVar("T")
 TINY = Form(
     warm_up=1.0,
     steady=3.0,
@@ -168,6 +171,12 @@ def test_what_goes_wrong_while_watching_is_not_lost(monkeypatch: pytest.MonkeyPa
         watching.thread.join(10)
 
 
+def by_itself(ask: Callable[[], T]) -> T:
+    """Call in a thread of its own: in this one Playwright leaves its loop running."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(ask).result()
+
+
 def test_a_site_that_is_not_there_gives_no_answer() -> None:
     answers = Answers(STEADY)
 
@@ -175,12 +184,12 @@ def test_a_site_that_is_not_there_gives_no_answer() -> None:
         async with Browser(f"http://127.0.0.1:{free_port()}", answers, [], 0) as browser:
             assert await browser.token() == ""
 
-    asyncio.run(ask())
+    by_itself(lambda: asyncio.run(ask()))
     assert [(answer.kind, answer.status, answer.good) for answer in answers.answers] == [("home", 0, False)]
 
 
 def test_a_few_browsers_and_a_small_flood_are_played_for_real() -> None:
-    run = play(TINY)
+    run = by_itself(lambda: play(TINY))
     assert missed(run, timed=False) == []
     kinds = run.answers.kinds(STEADY)
     assert {"home", "upload", "waiting", "status", "results", "picture"} <= set(kinds)
