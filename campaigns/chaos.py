@@ -97,18 +97,21 @@ def _strike_all(stage: Stage, blows: list[Blow], crowd: Crowd) -> None:
 class Clock:
     """A campaign's own time: it stands still while more than `BEHIND` searches are due and not begun.
 
-    So a slow machine takes longer, and has as many searches for each fault.
+    So a slow machine takes longer, and has as many searches for each fault. Where searches do not end at all,
+    it goes on after `PATIENCE`, and the judge will say so.
     """
 
     def __init__(self, crowd: Crowd) -> None:
         self._crowd = crowd
-        self._now = 0.0
+        self._now = self._stood = 0.0
 
     def wait_until(self, moment: float) -> None:
         """Let searches begin, as they are due, until this moment."""
         while self._now < moment:
             time.sleep(TICK)
-            if self._crowd.release(self._now) <= BEHIND:
+            behind = self._crowd.release(self._now) > BEHIND
+            self._stood = self._stood + TICK if behind else 0.0
+            if not behind or self._stood > PATIENCE:
                 self._now += TICK
 
 

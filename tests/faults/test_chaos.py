@@ -20,7 +20,8 @@ from app import create_app
 from app.database import Search, SearchResult, SearchStatus
 from app.extensions import db
 from app.transactions import transaction
-from campaigns import evidence
+from campaigns import chaos, evidence
+from campaigns.crowd import Crowd
 from campaigns.evidence import Evidence, Row
 from campaigns.faults import FAULTS, plan
 from campaigns.judgement import findings
@@ -220,6 +221,15 @@ def test_the_same_seed_is_the_same_faults_and_every_kind_has_its_turn() -> None:
     assert "connections cut" not in {each.fault for each in plan(3, 40, "sqlite")}
     for blow in blows:
         assert FAULTS[blow.fault].shortest <= blow.seconds <= FAULTS[blow.fault].longest
+
+
+@pytest.mark.timeout(20)
+def test_time_goes_on_where_searches_do_not_end_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chaos, "PATIENCE", 0.2)
+    crowd = Crowd([], [])  # nobody who would begin one
+    crowd.start("faults", [0] * (chaos.BEHIND + 1), 0.0, SEED)
+    chaos.Clock(crowd).wait_until(0.1)
+    assert crowd.release(0.1) == chaos.BEHIND + 1
 
 
 def test_a_signed_picture_is_the_same_picture_and_says_whose_it_is() -> None:
