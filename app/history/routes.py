@@ -13,7 +13,7 @@ from app.database import Search
 from app.extensions import db
 from app.searches.deletion import delete_searches
 from app.searches.service import with_parts
-from app.searches.views import view
+from app.searches.views import views
 
 PAGE_SIZE = 20
 LAST_PAGE = 1_000_000  # what databases still count to
@@ -31,9 +31,12 @@ def index() -> ResponseReturnValue:
         per_page=PAGE_SIZE,
         max_per_page=PAGE_SIZE,
     )
-    searches = [view(search) for search in found.items]
     return render_template(
-        "history.html", searches=searches, page=found.page, pages=max(1, found.pages), pagination=found
+        "history.html",
+        searches=views(found.items),
+        page=found.page,
+        pages=max(1, found.pages),
+        pagination=found,
     )
 
 

@@ -13,7 +13,7 @@ from app.gallery import current
 from app.searches.forms import SearchForm
 from app.searches.messages import MESSAGES, QUEUE_AWAY
 from app.searches.service import with_parts
-from app.searches.views import view
+from app.searches.views import views
 from model.pictures import MAX_PIXELS
 
 SAMPLES = 8
@@ -32,7 +32,7 @@ def render_home(form: SearchForm) -> str:
         "home.html",
         form=form,
         samples=[] if catalog is None else catalog.samples(SAMPLES),
-        recent=[view(search) for search in recent],
+        recent=views(recent.all()),
         refusals=MESSAGES,
         max_pixels=MAX_PIXELS,
         notice=None if queue.ping() else QUEUE_AWAY,

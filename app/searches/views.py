@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from flask import url_for
 
 from app import queue
-from app.database import Search, SearchKind, SearchStatus
+from app.database import Search, SearchKind, SearchResult, SearchStatus
 from app.gallery import current
 from app.gallery.urls import image_url, is_there, thumb_url
 from app.searches import service
@@ -85,8 +86,19 @@ class SearchView:
 
 def view(search: Search) -> SearchView:
     """Return the view of a search that was loaded with its upload and results."""
-    waiting = search.status == SearchStatus.QUEUED
+    return views([search])[0]
+
+
+def views(searches: Sequence[Search]) -> list[SearchView]:
+    """Return the views of several searches; the index is asked once for all their hits."""
     catalog = current.catalog()
+    hits = [result.item_id for search in searches for result in search.results]
+    known = catalog.find(hits) if catalog else {}
+    return [_view(search, catalog, known) for search in searches]
+
+
+def _view(search: Search, catalog: Catalog | None, known: Mapping[str, Item]) -> SearchView:
+    waiting = search.status == SearchStatus.QUEUED
     name, picture_url = _query(search, catalog)
     code = search.error_code
     return SearchView(
@@ -107,7 +119,7 @@ def view(search: Search) -> SearchView:
         error=str(message(code)) if code else None,
         retryable=_has_picture(search) and (code is None or retryable(code)),
         notice=str(QUEUE_AWAY) if waiting and not queue.ping() else None,
-        results=_results(search, catalog),
+        results=[_result(result, catalog, known) for result in search.results],
     )
 
 
@@ -157,19 +169,15 @@ def _has_picture(search: Search) -> bool:
     return search.query_item is not None or bool(search.upload and search.upload.files)
 
 
-def _results(search: Search, catalog: Catalog | None) -> list[ResultView]:
-    known = catalog.find([result.item_id for result in search.results]) if catalog else {}
-    return [
-        ResultView(
-            rank=result.rank,
-            score=result.score,
-            item=result.item_id,
-            name=result.name,
-            sha256=result.sha256,
-            width=result.width,
-            height=result.height,
-            catalog=catalog,
-            known=known.get(result.item_id),
-        )
-        for result in search.results
-    ]
+def _result(result: SearchResult, catalog: Catalog | None, known: Mapping[str, Item]) -> ResultView:
+    return ResultView(
+        rank=result.rank,
+        score=result.score,
+        item=result.item_id,
+        name=result.name,
+        sha256=result.sha256,
+        width=result.width,
+        height=result.height,
+        catalog=catalog,
+        known=known.get(result.item_id),
+    )
