@@ -42,7 +42,7 @@ PROTECTIONS = (
         "        Search.attempt == claim.attempt,\n",
     ),
     Protection(
-        "a search is claimed once",
+        "a submission is looked for again when its turn comes",
         15,
         "app/searches/service.py",
         "            search_id = _submitted(session, owner, submission)\n",
