@@ -34,13 +34,13 @@ class Crowd:
         self._due: queue.SimpleQueue[tuple[str, int] | None] = queue.SimpleQueue()
 
     def start(self, name: str, pictures: Sequence[int], seconds: float, seed: int) -> None:
-        """Be ready to search with these pictures, at moments spread over so many `seconds`.
+        """Be ready to search with these pictures, at moments spread over so many `seconds`, to the very last.
 
         `name` begins every submission's token.
         """
         self._due = queue.SimpleQueue()
         rng = random.Random(f"{seed} searches")
-        moments = sorted(rng.uniform(0.0, seconds) for _ in pictures)
+        moments = [*sorted(rng.uniform(0.0, seconds) for _ in pictures[1:]), seconds]
         numbered = enumerate(zip(moments, pictures, strict=True))
         self._later = deque((at, f"{name}-{number:06}", picture) for number, (at, picture) in numbered)
         self._threads = [threading.Thread(target=self._work, args=(client,)) for client in self._clients]

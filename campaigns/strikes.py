@@ -17,7 +17,7 @@ import psycopg
 import redis
 import sqlalchemy as sa
 
-from campaigns.stage import Stage, wait_for
+from campaigns.stage import Stage, children, wait_for
 from tests.support.postgres import cut
 
 PATIENCE = 30.0  # seconds to wait for something to strike
@@ -62,11 +62,16 @@ def _one(blow: Blow, of: list[T]) -> T:
     return of[int(blow.chance * len(of))]
 
 
-def _in_mid_search(stage: Stage, blow: Blow) -> tuple[int, int]:
-    """Wait for a search to begin, and then as far into it as chance has it."""
-    found = _one(blow, _target(stage.searching))
-    time.sleep(blow.chance * MID_SEARCH)
-    return found
+def _in_mid_search(stage: Stage, blow: Blow, strike: Callable[[int, int], None]) -> None:
+    """Strike a searcher and its child as far into a search as chance has it; nearer its beginning where
+    the search was quicker."""
+    wait, until = blow.chance * MID_SEARCH, time.monotonic() + PATIENCE
+    while not blow.struck and time.monotonic() < until:
+        searcher, child = _one(blow, _target(stage.searching))
+        time.sleep(wait)
+        if child in children(searcher):
+            strike(searcher, child)
+        wait /= 2
 
 
 def _stopped(blow: Blow, *pids: int) -> None:
@@ -96,17 +101,17 @@ def searcher_killed(stage: Stage, blow: Blow) -> None:
 
 def child_killed(stage: Stage, blow: Blow) -> None:
     """SIGKILL the process that carries out a search."""
-    _signal(blow, signal.SIGKILL, _in_mid_search(stage, blow)[1])
+    _in_mid_search(stage, blow, lambda _, child: _signal(blow, signal.SIGKILL, child))
 
 
 def both_killed(stage: Stage, blow: Blow) -> None:
     """SIGKILL a searcher and the process that it has forked."""
-    _signal(blow, signal.SIGKILL, *_in_mid_search(stage, blow))
+    _in_mid_search(stage, blow, lambda *both: _signal(blow, signal.SIGKILL, *both))
 
 
 def both_stalled(stage: Stage, blow: Blow) -> None:
     """Stop a searcher and its child as a machine that stalls: they wake late and know nothing of it."""
-    _stopped(blow, *_in_mid_search(stage, blow))
+    _in_mid_search(stage, blow, lambda *both: _stopped(blow, *both))
 
 
 def reconciler_killed(stage: Stage, blow: Blow) -> None:

@@ -36,7 +36,7 @@ from tests.support.databases import KEY
 
 pytestmark = pytest.mark.timeout(300)  # a campaign for all of them, however small
 SEED = 7
-CAMPAIGN = ["--searches", "8", "--faults", "2", "--seed", str(SEED), "--only", "child killed"]
+CAMPAIGN = ["--searches", "12", "--faults", "2", "--seed", str(SEED), "--only", "child killed"]
 
 
 @pytest.fixture(scope="module")
