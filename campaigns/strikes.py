@@ -63,8 +63,7 @@ def _one(blow: Blow, of: list[T]) -> T:
 
 
 def _in_mid_search(stage: Stage, blow: Blow, strike: Callable[[int, int], None]) -> None:
-    """Strike a searcher and its child as far into a search as chance has it; nearer its beginning where
-    the search was quicker."""
+    """Strike a searcher and its child as far into a search as chance has it, sooner if that is too late."""
     wait, until = blow.chance * MID_SEARCH, time.monotonic() + PATIENCE
     while not blow.struck and time.monotonic() < until:
         searcher, child = _one(blow, _target(stage.searching))

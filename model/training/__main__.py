@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from model.training.clock import Budget
-from model.training.finishing import Finish
 from model.training.packs import load_packs
 from model.training.recipe import Recipe
 from model.training.run import publish, train
@@ -23,7 +22,6 @@ def main(arguments: list[str] | None = None) -> int:
     length.add_argument("--steps", type=int)
     parser.add_argument("--init", type=Path, help="a checkpoint of the same shape to begin with")
     parser.add_argument("--processes", type=int, help="on a CPU: as many as it has cores, unless given")
-    parser.add_argument("--finish", type=float, metavar="HOURS", help="then the last blocks go on alone")
     parser.add_argument("--lr", type=float)
     parser.add_argument("--batch", type=int)
     parser.add_argument("--seed", type=int)
@@ -34,8 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     recipe = replace(Recipe(), **changes)
     options.out.mkdir(parents=True, exist_ok=True)
     budget, packs = Budget(options.hours, options.steps), load_packs(options.packs)
-    finish = Finish(Budget(hours=options.finish)) if options.finish else None
-    train(recipe, packs, options.out, budget, options.init, options.processes, finish)
+    train(recipe, packs, options.out, budget, options.init, options.processes)
     print(publish(recipe, packs, options.out, options.init))
     return 0
 

@@ -1,4 +1,4 @@
-"""Batches: photographs alone and twice, pictograms always in two renderings."""
+"""Batches: photographs alone, twice and beside a pictogram of the same; pictograms in two renderings."""
 
 from __future__ import annotations
 
@@ -38,9 +38,14 @@ class Batch(NamedTuple):
 class Share(NamedTuple):
     """How a batch is made up, as shares of its pictures."""
 
-    photographs: float = 0.54
-    twice: float = 0.14
-    pictograms: float = 0.32
+    photographs: float = 0.52
+    twice: float = 0.12
+    alike: float = 0.1
+    pictograms: float = 0.26
+
+    def without_alike(self) -> Share:
+        """Give to single photographs what goes to photographs beside a pictogram."""
+        return self._replace(photographs=self.photographs + self.alike, alike=0.0)
 
 
 class Material(NamedTuple):
@@ -106,6 +111,35 @@ def pictograms(packs: Sequence[Pack], targets: Targets) -> Material:
     return Material(pictures, labels, torch.tensor(weights), torch.tensor(members), torch.tensor(counts))
 
 
+class Alike(NamedTuple):
+    """Photographs of what pictograms show too.
+
+    Attributes
+    ----------
+    weights : Tensor, shape (photographs,)
+        As `Material.weights`; 0 for what no pictogram shows.
+    members : Tensor of int64, shape (lines of `Targets.mixtures`, most)
+        For each class of photographs, the pictures in the pictograms' material that show the same; padded.
+    counts : Tensor of int64, shape (lines of `Targets.mixtures`,)
+    """
+
+    weights: Tensor
+    members: Tensor
+    counts: Tensor
+
+
+def match(photos: Material, drawings: Material, targets: Targets) -> Alike:
+    """Find the pictograms for each class of photographs."""
+    lines = drawings.labels.numpy()
+    found = {line: np.flatnonzero(np.isin(lines, others)) for line, others in targets.alike.items()}
+    counts = torch.zeros(len(targets.mixtures), dtype=torch.int64)
+    members = torch.zeros(len(counts), max(map(len, found.values()), default=1), dtype=torch.int64)
+    for line, numbers in found.items():
+        counts[line] = len(numbers)
+        members[line, : len(numbers)] = torch.from_numpy(numbers)
+    return Alike(photos.weights * (counts[photos.labels] > 0), members, counts)
+
+
 def _joined(
     pictures: Sequence[NDArray[np.uint8]], labels: Sequence[NDArray[np.int64]], kind: Kind
 ) -> tuple[Tensor, Tensor]:
@@ -117,28 +151,49 @@ def _joined(
 
 
 def draw_batch(
-    photos: Material, drawings: Material, count: int, size: int, share: Share, chance: torch.Generator
+    photos: Material,
+    drawings: Material,
+    alike: Alike,
+    count: int,
+    size: int,
+    share: Share,
+    chance: torch.Generator,
 ) -> Batch:
     """Draw a batch of about `count` pictures, `size` pixels square."""
-    alone, twice, drawn = parts_of(count, share)
+    alone, twice, both, drawn = parts_of(count, share if alike.counts.any() else share.without_alike())
     chosen = _choose(photos.weights, alone + twice, chance)
+    known = _choose(alike.weights, both, chance)
     first, second = draw_renderings(drawings, drawn, chance)
     single, again = chosen[:alone], chosen[alone:]
+    shown = draw_alike(alike, photos.labels[known], chance)
     views = [
         make_views(photos.pictures[single], size, PHOTOGRAPH, chance),
-        make_views(photos.pictures[again], size, PHOTOGRAPH, chance),
+        make_views(photos.pictures[torch.cat([again, known])], size, PHOTOGRAPH, chance),
         make_views(drawings.pictures[first], size, PICTOGRAM, chance),
         make_views(photos.pictures[again], size, CLOSE, chance),
-        make_views(drawings.pictures[second], size, PICTOGRAM, chance),
+        make_views(drawings.pictures[torch.cat([shown, second])], size, PICTOGRAM, chance),
     ]
-    labels = [photos.labels[single], photos.labels[again], drawings.labels[first]]
-    return Batch(torch.cat(views), torch.cat([*labels, *labels[1:]]), twice + drawn)
+    labels = [
+        photos.labels[torch.cat([single, again, known])],
+        drawings.labels[first],
+        photos.labels[again],
+        drawings.labels[torch.cat([shown, second])],
+    ]
+    return Batch(torch.cat(views), torch.cat(labels), twice + both + drawn)
 
 
-def parts_of(count: int, share: Share) -> tuple[int, int, int]:
-    """Return how many photographs a batch has alone, how many twice, and how many pictograms, all twice."""
+def parts_of(count: int, share: Share) -> tuple[int, int, int, int]:
+    """Return how many photographs a batch has alone, twice and with a pictogram, and of pictograms, twice."""
     twice, drawn = (max(1, round(count * part / 2)) for part in (share.twice, share.pictograms))
-    return max(1, count - 2 * twice - 2 * drawn), twice, drawn
+    both = round(count * share.alike / 2)
+    return max(1, count - 2 * (twice + both + drawn)), twice, both, drawn
+
+
+def draw_alike(alike: Alike, lines: Tensor, chance: torch.Generator) -> Tensor:
+    """Draw a pictogram for each of these classes of photographs."""
+    counts = alike.counts[lines]
+    part = torch.rand(len(lines), generator=chance, device=lines.device)
+    return alike.members[lines, (part * counts).long().clamp(max=counts - 1)]
 
 
 def _choose(weights: Tensor, count: int, chance: torch.Generator) -> Tensor:

@@ -46,11 +46,11 @@ class Recipe:
 
     config: ViTConfig = COMPACT
     resize: int = 98
-    stages: tuple[tuple[float, int, float], ...] = ((0.0, 98, 0.5), (0.85, 98, 1.0))
-    batch: int = 192
+    stages: tuple[tuple[float, int, float], ...] = ((0.0, 70, 1.0), (0.75, 98, 1.0))
+    batch: int = 384
     share: Share = SHARE
-    lr: float = 5e-4
-    head_lr: float = 1e-3
+    lr: float = 1e-3
+    head_lr: float = 2e-3
     warmup: float = 0.03
     weight_decay: float = 0.05
     momentum: float = 0.9

@@ -15,12 +15,11 @@ from model.config import CHANNELS
 from model.training.card import write_card
 from model.training.clock import Budget
 from model.training.export import difference, export
-from model.training.finishing import FINISHED, Finish, finish_blocks
 from model.training.network import Network
 from model.training.packs import Pack
 from model.training.processes import Together
 from model.training.recipe import Recipe
-from model.training.state import load_state, save_state
+from model.training.state import load_state
 from model.training.trainer import STATE, Data, Trainer, gather
 from model.training.warm import centre, warm_start
 
@@ -34,7 +33,6 @@ def train(
     budget: Budget,
     init: Path | None = None,
     processes: int | None = None,
-    finish: Finish | None = None,
 ) -> None:
     """Train to the end of the budget, from the last state in `out` if there is one.
 
@@ -49,14 +47,12 @@ def train(
         Checkpoint of the recipe's shape to begin with.
     processes : int, optional
         On a CPU, as many as it has cores unless given; a GPU is used by one.
-    finish : Finish, optional
-        How the last blocks go on alone afterwards.
     """
     device = choose_device()
     count = 1 if device == "cuda" else processes or os.cpu_count() or 1
     data = gather(packs, recipe)
     with tempfile.TemporaryDirectory() as folder:
-        job = (count, recipe, data, out, budget, init, finish, Path(folder) / "meeting", device)
+        job = (count, recipe, data, out, budget, init, Path(folder) / "meeting", device)
         if count == 1:
             _work(0, *job)
         else:
@@ -82,8 +78,7 @@ def publish(recipe: Recipe, packs: Sequence[Pack], out: Path, init: Path | None)
         NumPy and PyTorch disagree about the exported model.
     """
     network = Network(recipe.config)
-    finished = out / FINISHED
-    progress = load_state(finished if finished.exists() else out / STATE, network)
+    progress = load_state(out / STATE, network)
     path = export(network, out, recipe.resize)
     side = recipe.config.image_size
     pixels = np.random.default_rng(recipe.seed).standard_normal((4, CHANNELS, side, side), np.float32)
@@ -105,7 +100,6 @@ def _work(
     out: Path,
     budget: Budget,
     init: Path | None,
-    finish: Finish | None,
     meeting: Path,
     device: str,
 ) -> None:
@@ -118,9 +112,5 @@ def _work(
             warm_start(trainer.network, init)
             centre(trainer.network, trainer.head, trainer.data, recipe.config.image_size, bf16=trainer.bf16)
         together.share(trainer.parameters)
-    progress = trainer.run(budget)
-    if finish is not None:
-        finish_blocks(trainer, finish)
-        if rank == 0:
-            save_state(out / FINISHED, trainer.network, trainer.head, trainer.optimisers, progress)
+    trainer.run(budget)
     together.close()

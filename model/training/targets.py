@@ -7,7 +7,7 @@ target is a mixture of rows. A photograph of a cat and a pictogram of a cat so l
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,7 @@ CONCEPT_SHARE, GROUP_SHARE = 0.3, 0.1
 
 @dataclass(frozen=True)
 class Targets:
-    """The table's rows and each class's mixture of them.
+    """The table's rows, each class's mixture of them, and which classes of the two kinds show the same.
 
     Attributes
     ----------
@@ -32,11 +32,14 @@ class Targets:
         Each sums to 1. One line for each distinct class of all packs.
     labels : tuple of ndarray of int64
         For each pack, the line in `mixtures` of each of its pictures.
+    alike : mapping of int to tuple of int
+        For the lines of photographs' classes, the lines of the pictograms that share a word with them.
     """
 
     rows: tuple[str, ...]
     mixtures: NDArray[np.float32]
     labels: tuple[NDArray[np.int64], ...]
+    alike: Mapping[int, tuple[int, ...]]
 
 
 def build_targets(packs: Sequence[Pack]) -> Targets:
@@ -61,7 +64,20 @@ def build_targets(packs: Sequence[Pack]) -> Targets:
             mixtures[line[name], column[group]] = GROUP_SHARE
         mixtures[line[name], column[name]] = own
     labels = (np.array([line[f"{pack.kind}:{name}"] for name in pack.names])[pack.labels] for pack in packs)
-    return Targets(rows, mixtures, tuple(labels))
+    return Targets(rows, mixtures, tuple(labels), _alike(concepts, line))
+
+
+def _alike(concepts: Mapping[str, Sequence[str]], line: Mapping[str, int]) -> dict[int, tuple[int, ...]]:
+    """Find, for each class of photographs, the pictograms with one of its words."""
+    drawn: dict[str, set[int]] = {}
+    for name, words in concepts.items():
+        for word in words if name.startswith("pictograms:") else ():
+            drawn.setdefault(word, set()).add(line[name])
+    return {
+        line[name]: tuple(sorted(set().union(*(drawn[word] for word in words))))
+        for name, words in concepts.items()
+        if name.startswith("photographs:")
+    }
 
 
 def _concepts_of(classes: Sequence[str]) -> dict[str, list[str]]:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from model.training.batches import Batch, Material, draw_batch, photographs, pictograms
+from model.training.batches import Alike, Batch, Material, draw_batch, match, photographs, pictograms
 from model.training.clock import Budget, Clock
 from model.training.losses import CosineHead, pair_loss
 from model.training.network import Network
@@ -36,6 +36,7 @@ class Data(NamedTuple):
 
     photographs: Material
     pictograms: Material
+    alike: Alike
     mixtures: Tensor
     watched: Tensor
     watched_labels: Tensor
@@ -46,9 +47,11 @@ def gather(packs: Sequence[Pack], recipe: Recipe) -> Data:
     targets = build_targets(packs)
     held = [hold_out(pack, recipe.held_out, recipe.seed) for pack in packs]
     most = max(range(len(packs)), key=lambda at: len(packs[at].names) if held[at].any() else 0)
+    photos, drawings = photographs(packs, targets, [~chosen for chosen in held]), pictograms(packs, targets)
     return Data(
-        photographs(packs, targets, [~chosen for chosen in held]),
-        pictograms(packs, targets),
+        photos,
+        drawings,
+        match(photos, drawings, targets),
         torch.from_numpy(targets.mixtures),
         torch.from_numpy(packs[most].pictures[held[most]]),
         torch.from_numpy(packs[most].labels[held[most]]),
@@ -116,7 +119,8 @@ class Trainer:
         )
         size, kept = recipe.stage_at(spent)
         count = recipe.batch // self.together.count
-        batch = draw_batch(self.data.photographs, self.data.pictograms, count, size, recipe.share, chance)
+        photos, drawings, alike = self.data[:3]
+        batch = draw_batch(photos, drawings, alike, count, size, recipe.share, chance)
         self.set_rate(recipe.rate_at(spent))
         with self.autocast():
             tokens = self.network(batch.pixels, kept, chance)
@@ -170,10 +174,10 @@ class Trainer:
             file.write(json.dumps(values) + "\n")
 
 
-def _moved(part: Material | Tensor, device: torch.device) -> Material | Tensor:
+def _moved(part: Material | Alike | Tensor, device: torch.device) -> Any:
     if isinstance(part, Tensor):
         return part.to(device)
-    return Material(*(tensor.to(device) for tensor in part))
+    return type(part)(*(tensor.to(device) for tensor in part))
 
 
 def means(lines: Collection[dict[str, float]]) -> dict[str, float]:

@@ -13,7 +13,15 @@ from gallery.demo import package_data
 from gallery.pictograms import is_shown, path_for
 from model.preprocess import MEAN, STD
 from model.training.augment import Views, make_views
-from model.training.batches import TONE_WEIGHT, Share, draw_batch, draw_renderings, photographs, pictograms
+from model.training.batches import (
+    TONE_WEIGHT,
+    Share,
+    draw_batch,
+    draw_renderings,
+    match,
+    photographs,
+    pictograms,
+)
 from model.training.losses import CosineHead, pair_loss
 from model.training.optimiser import Muon, orthogonalise
 from model.training.packs import PackError
@@ -102,18 +110,37 @@ def test_views_follow_from_the_seed_and_flips_mirror():
     assert flipped.any()
 
 
-def test_a_batch_ends_with_pairs_of_one_class():
+def test_a_batch_ends_with_pairs_that_show_the_same():
     packs = toy_packs()
     targets = build_targets(packs)
     kept = [np.ones(len(pack.labels), bool) for pack in packs]
     photos, drawings = photographs(packs, targets, kept), pictograms(packs, targets)
+    drawn = ("pictograms:1f408", "pictograms:1f6a2")
 
-    batch = draw_batch(photos, drawings, 40, 28, Share(), chance())
+    batch = draw_batch(photos, drawings, match(photos, drawings, targets), 400, 28, Share(), chance())
 
-    assert len(batch.pixels) == len(batch.labels) == 40
+    assert len(batch.pixels) == len(batch.labels) == 400
+    pairs = Counter(
+        tuple(targets.rows[label] for label in pair)
+        for pair in batch.labels[-2 * batch.pairs :].view(2, -1).T
+    )
+    alone = {(name, name) for name in ("photographs:cat", "photographs:ship", *drawn)}
+    both = {("photographs:cat", drawn[0]), ("photographs:ship", drawn[1])}
+    assert pairs.keys() == alone | both
+
+
+def test_without_common_words_photographs_are_paired_with_themselves_alone():
+    photograph, *drawn = toy_packs()
+    packs = [replace(photograph, names=("hat rack", "drum kit")), *drawn]
+    targets = build_targets(packs)
+    kept = [np.ones(len(pack.labels), bool) for pack in packs]
+    photos, drawings = photographs(packs, targets, kept), pictograms(packs, targets)
+
+    batch = draw_batch(photos, drawings, match(photos, drawings, targets), 40, 28, Share(), chance())
+
+    assert len(batch.pixels) == 40
     first, second = batch.labels[-2 * batch.pairs :].view(2, -1)
     assert torch.equal(first, second)
-    assert {targets.rows[label].split(":")[0] for label in first.tolist()} == {"photographs", "pictograms"}
 
 
 def test_two_different_renderings_are_paired_and_tones_are_rarer():

@@ -13,7 +13,6 @@ from model import load_encoder
 from model.errors import CheckpointError
 from model.training.clock import Budget, Clock
 from model.training.export import difference, export
-from model.training.finishing import Finish, finish_blocks
 from model.training.network import Network
 from model.training.processes import Together
 from model.training.run import train
@@ -157,17 +156,3 @@ def test_patches_left_out_cost_nothing_but_themselves():
 
     assert network(pixels).shape == (3, 5, 64)
     assert network(pixels, 0.5, torch.Generator()).shape == (3, 3, 64)
-
-
-def test_the_last_blocks_can_go_on_alone(tmp_path):
-    learner = trainer(tmp_path)
-    learner.run(Budget(steps=10))
-    before = {name: value.clone() for name, value in learner.network.state_dict().items()}
-
-    finish_blocks(learner, Finish(Budget(steps=200), blocks=1, kept=0.75, rate=1.0))
-
-    after = learner.network.state_dict()
-    changed = {name for name in before if not torch.equal(before[name], after[name])}
-    assert changed == {name for name in before if name.startswith(("blocks.1.", "norm."))}
-    first, *_, last = logged(tmp_path, "finish")
-    assert last["loss"] < first["loss"] - 0.1
