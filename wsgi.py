@@ -15,8 +15,8 @@ BAD_START = 2
 # Bytes read at once. Between two reads Waitress looks at every open connection: at its own 8 KB, each picture
 # that comes in keeps the process busy for as long as several pages.
 READ_SIZE = 128 * 1024
-# How long a thread keeps Python's lock from another that asks for it. Each answer asks several times, after
-# every read, query and write; at Python's own 5 ms it would wait that long each time while a page is rendered.
+# How long a thread keeps Python's lock from another that asks. Each answer asks after every read, query and
+# write; at Python's own 5 ms it would wait that long each time, while another page is rendered.
 LOCK_SECONDS = 0.0005
 
 

@@ -20,8 +20,9 @@ from app.uploads import gate
 from campaigns.mutations import Mutant
 from config import BUNDLED_WEIGHTS, load_settings
 from gallery.catalog import THUMBNAIL_SIDE
+from gallery.thumbnails import QUALITY
 from model import Encoder, load_encoder
-from model.copies import jpeg, webp
+from model.copies import jpeg
 from model.errors import PictureError
 from model.pictures import open_rgb
 from worker.jobs import PREVIEW_SIDE
@@ -105,7 +106,7 @@ class Doors:
     def _index(self, data: bytes) -> None:
         """Do as `gallery.reading` does: from memory, where decoders take other ways than from a file."""
         image = open_rgb(data)
-        webp(image, THUMBNAIL_SIDE)
+        jpeg(image, THUMBNAIL_SIDE, QUALITY)
 
 
 def _growth() -> Callable[[], int]:

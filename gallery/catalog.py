@@ -21,6 +21,7 @@ from gallery.notes import samples
 
 THUMBNAIL_SIDE = 320
 LARGE_SIDE = 1600
+THUMBNAIL_SUFFIX = ".jpg"
 
 COLUMNS = "path, sha256, size, mtime, width, height, format"
 _VARIABLES = 900
@@ -260,7 +261,7 @@ def folded(text: str) -> str:
 
 
 def thumbnail_file(thumbnails_dir: Path, sha256: str, *, large: bool = False) -> Path:
-    """Return where the WebP thumbnail of a picture's content lies, whether made yet or not.
+    """Return where the thumbnail of a picture's content lies, whether made yet or not.
 
     Parameters
     ----------
@@ -271,4 +272,4 @@ def thumbnail_file(thumbnails_dir: Path, sha256: str, *, large: bool = False) ->
     large : bool
         The one of `LARGE_SIDE` pixels, made only for formats outside `model.pictures.BROWSER_FORMATS`.
     """
-    return thumbnails_dir / sha256[:2] / f"{sha256}{'-large' if large else ''}.webp"
+    return thumbnails_dir / sha256[:2] / f"{sha256}{'-large' if large else ''}{THUMBNAIL_SUFFIX}"

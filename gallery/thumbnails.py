@@ -9,10 +9,12 @@ from pathlib import Path
 
 from PIL import Image
 
-from gallery.catalog import LARGE_SIDE, THUMBNAIL_SIDE, thumbnail_file
+from gallery.catalog import LARGE_SIDE, THUMBNAIL_SIDE, THUMBNAIL_SUFFIX, thumbnail_file
 from gallery.errors import StoreError
-from model.copies import webp
+from model.copies import jpeg
 from model.pictures import BROWSER_FORMATS
+
+QUALITY = 85
 
 
 class Thumbnails:
@@ -39,7 +41,7 @@ class Thumbnails:
         sha256 : str
             Of the picture file.
         kind : str
-            Its format; one that browsers do not show gets a large WebP too.
+            Its format; one that browsers do not show gets a large copy too.
         image : PIL.Image.Image
             Mode RGB, upright.
 
@@ -50,13 +52,13 @@ class Thumbnails:
         """
         for path, side in self._wanted(sha256, kind):
             if not _has_bytes(path):
-                self._write(path, webp(image, side))
+                self._write(path, jpeg(image, side, QUALITY))
 
     def prune(self, used: Collection[str]) -> int:
         """Remove the thumbnails of all contents but these, and return how many files that were."""
         removed = 0
         for path in self.folder.glob("??/*"):
-            if path.suffix != ".webp" or path.stem.removesuffix("-large") not in used:
+            if path.suffix != THUMBNAIL_SUFFIX or path.stem.removesuffix("-large") not in used:
                 path.unlink()
                 removed += 1
         return removed

@@ -15,12 +15,12 @@ from model.pictures import BROWSER_FORMATS, MEDIA_TYPES
 
 # The style is that of the browser's own viewer, which centres a picture that is opened by itself.
 PICTURE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
-WEBP = "image/webp"
+THUMBNAIL_TYPE = "image/jpeg"
 
 
 def send_thumb(item: Item) -> Response:
     """Answer with the thumbnail that indexing made."""
-    return _send(thumbnail_file(settings().thumbnails_dir, item.sha256), WEBP, item.sha256)
+    return _send(thumbnail_file(settings().thumbnails_dir, item.sha256), THUMBNAIL_TYPE, item.sha256)
 
 
 def send_image(catalog: Catalog, item: Item) -> Response:
@@ -28,7 +28,7 @@ def send_image(catalog: Catalog, item: Item) -> Response:
     if item.format not in BROWSER_FORMATS:
         large = thumbnail_file(settings().thumbnails_dir, item.sha256, large=True)
         if large.is_file():
-            return _send(large, WEBP, item.sha256)
+            return _send(large, THUMBNAIL_TYPE, item.sha256)
     try:
         path = catalog.file(item)
     except StoreError:

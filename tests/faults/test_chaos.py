@@ -30,7 +30,7 @@ from campaigns.stage import queries, signature, signed
 from campaigns.strikes import Blow
 from campaigns.tickets import Ticket
 from config import ROOT, load_settings
-from model.copies import webp
+from model.copies import jpeg
 from model.pictures import open_rgb
 from tests.support.databases import KEY
 
@@ -239,7 +239,7 @@ def test_a_signed_picture_is_the_same_picture_and_says_whose_it_is() -> None:
     assert signature(mine) == "faults-000001-1"
     assert [signature(mine[:length]) for length in (0, 40, 50)] == ["", "", ""]
     assert signature(png) == ""
-    assert signature(webp(open_rgb(png), 320, 90)) == ""
+    assert signature(jpeg(open_rgb(png), 320)) == ""
     assert signature(bytes(range(256))) == ""
 
 

@@ -30,7 +30,7 @@ def test_what_the_web_imports_loads_no_numpy(statement):
 def test_plug_ins_are_loaded_before_the_first_picture():
     """Or each process that is forked for a search would load them anew."""
     write = (
-        "from PIL import Image; from model import copies, pictures; copies.webp(Image.new('RGB', (8, 8)), 8)"
+        "from PIL import Image; from model import copies, pictures; copies.jpeg(Image.new('RGB', (8, 8)), 8)"
     )
     before, after = loaded_by("import model.pictures"), loaded_by(write)
 

@@ -49,7 +49,7 @@ class Doors:
             counts = [db.session.scalar(sa.select(sa.func.count()).select_from(t)) for t in (Search, Upload)]
         folders = (self.settings.uploads_dir, self.directory / "brought", self.settings.thumbnails_dir)
         names = {path.name for folder in folders for path in folder.rglob("*.*") if path.suffix}
-        return sum(count or 0 for count in counts) + len(names - {f"{SOUND_SHA256}.webp"})
+        return sum(count or 0 for count in counts) + len(names - {f"{SOUND_SHA256}.jpg"})
 
     def _page(self, files: Mapping[str, bytes]) -> Iterator[tuple[str, str]]:
         for name, data in files.items():
