@@ -28,7 +28,13 @@ def timed(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def paired(ours: Callable[[], object], peer: Callable[[], object], rounds: int, pause: float = 0.05) -> Pair:
+def paired(
+    ours: Callable[[], object],
+    peer: Callable[[], object],
+    rounds: int,
+    pause: float = 0.05,
+    burst: int = 1,
+) -> Pair:
     """Run both in turn `rounds` times after one warm-up each.
 
     Parameters
@@ -36,6 +42,9 @@ def paired(ours: Callable[[], object], peer: Callable[[], object], rounds: int, 
     pause : float
         Seconds between the two: thread pools that spin after their work, as OpenMP's do, must not slow
         down what follows.
+    burst : int
+        Calls in a row, of which the median counts: a pool that has gone to sleep in the pause takes longer
+        to wake than a short call takes.
     """
     ours(), peer()
     mine, other = [], []
@@ -43,8 +52,6 @@ def paired(ours: Callable[[], object], peer: Callable[[], object], rounds: int, 
         # The order changes each round, so that neither always finds the other's cache.
         for which in ("ours", "peer") if turn % 2 == 0 else ("peer", "ours"):
             time.sleep(pause)
-            if which == "ours":
-                mine.append(timed(ours))
-            else:
-                other.append(timed(peer))
+            work, times = (ours, mine) if which == "ours" else (peer, other)
+            times.append(median(timed(work) for _ in range(burst)))
     return Pair(median(mine), median(other), median(a / b for a, b in zip(mine, other, strict=True)))

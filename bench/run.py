@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PARTS = ("encoder", "bundled", "start", "search", "indexing")
+PARTS = ("encoder", "bundled", "start", "search", "indexing", "memory")
 SIZES = (14_000, 140_000, 1_000_000, 1_400_000)
 
 
@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def _measure(chosen: argparse.Namespace) -> None:
-    from bench import encoder, indexing, search
+    from bench import encoder, indexing, memory, search
     from bench.report import Report, machine
 
     bundled = ROOT / "model" / "bundled" / "vitrine-compact.safetensors"
@@ -49,8 +49,10 @@ def _measure(chosen: argparse.Namespace) -> None:
             encoder.run_start(report)
         elif part == "search":
             search.run(report, sizes, chosen.threads)
-        else:
+        elif part == "indexing":
             indexing.run(report, bundled)
+        else:
+            memory.run(report, bundled)
     if not chosen.dry:
         report.write(ROOT / "docs" / "benchmarks.md")
 
