@@ -9,14 +9,8 @@ from pathlib import Path
 
 _NAMES = Path(__file__).with_name("pictogram_names.txt")
 
-TONES = {
-    0x1F3FB: "light skin",
-    0x1F3FC: "medium light skin",
-    0x1F3FD: "medium skin",
-    0x1F3FE: "medium dark skin",
-    0x1F3FF: "dark skin",
-}
-"""The five skin tones and what they add to a name."""
+TONES = frozenset(range(0x1F3FB, 0x1F400))
+"""What gives the person or hand before it one of five skin tones."""
 
 _JOINERS = frozenset({0x200D, 0xFE0F, 0x20E3})
 _FLAG_LETTER, _BLACK_FLAG, _TAGS = 0x1F1E6, 0x1F3F4, 0xE0000
@@ -93,8 +87,8 @@ _ELSE = "symbols"
 def is_shown(code: str) -> bool:
     """Whether a pictogram belongs into the gallery.
 
-    Couples of two skin tones do not: there are up to 25 of each, and they differ in two small patches. Nor do
-    private characters that nobody has named, and what only joins others.
+    People and hands are shown once, without a skin tone: in six of them, each gesture would fill a Top-10 by
+    itself. Private characters that nobody has named are not shown, nor what only joins others.
 
     Parameters
     ----------
@@ -106,7 +100,7 @@ def is_shown(code: str) -> bool:
         return False
     if 0xE000 <= points[0] <= 0xF8FF and points[0] not in _named():
         return False
-    return sum(point in TONES for point in points[1:]) < 2
+    return TONES.isdisjoint(points[1:])
 
 
 def code_points(code: str) -> list[int]:
@@ -126,13 +120,10 @@ def path_for(code: str) -> str:
 
 
 def _words(points: list[int]) -> str:
-    """Name a sequence after its parts, its skin tone last."""
-    alone = len(points) == 1
-    shown = [point for point in points if point not in _JOINERS]
-    tones = [TONES[point] for point in shown[1:] if point in TONES]
-    parts = [point for at, point in enumerate(shown) if at == 0 or point not in TONES]
+    """Name a sequence after its parts."""
+    parts = [point for point in points if point not in _JOINERS]
     keycap = ["keycap"] if 0x20E3 in points else []
-    return " ".join(keycap + [_word(point, alone or at == 0) for at, point in enumerate(parts)] + tones)
+    return " ".join(keycap + [_word(point, at == 0) for at, point in enumerate(parts)])
 
 
 def _word(point: int, itself: bool) -> str:

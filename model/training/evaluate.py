@@ -25,7 +25,7 @@ from model.pictures import open_rgb
 from model.preprocess import Geometry
 from model.training.baselines import histogram, random_weights
 from model.training.packs import load_pack
-from model.training.pictograms import draw_openmoji, is_toned
+from model.training.pictograms import draw_openmoji
 
 _EVERYDAY = Path(__file__).with_name("everyday.txt")
 TOP = 10
@@ -155,9 +155,9 @@ class Sought(NamedTuple):
 
 
 def seek_renderings(encode: Encode, pack: Path, codes: Sequence[str], gallery: Vectors) -> Sought:
-    """Let another vendor's renderings search for the same pictograms; skin tones are left out as queries."""
+    """Let another vendor's renderings search for the same pictograms; what the gallery lacks is left out."""
     vendor = load_pack(pack)
-    known = {code: number for number, code in enumerate(codes) if not is_toned(code)}
+    known = {code: number for number, code in enumerate(codes)}
     chosen = [at for at, label in enumerate(vendor.labels) if vendor.names[label] in known]
     right = np.array([known[vendor.names[vendor.labels[at]]] for at in chosen])
     vectors = encode_all(encode, [Image.fromarray(vendor.pictures[at]) for at in chosen])

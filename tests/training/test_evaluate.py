@@ -19,7 +19,7 @@ from tests.training.toys import toy_pack
 
 pytestmark = pytest.mark.training
 
-COLOURS = {"1f34c": "yellow", "1f34e": "red", "1f415": "sienna", "1f44b": "orange", "1f44b-1f3fd": "tan"}
+COLOURS = {"1f34c": "yellow", "1f34e": "red", "1f415": "sienna", "1f44b": "orange", "1f43b": "tan"}
 
 
 def flat(colour):
@@ -98,12 +98,10 @@ def test_another_vendors_pictograms_are_sought_by_their_code(tmp_path):
     codes, vectors = gallery()
     pack = toy_pack("pictograms", 4)
     pictures = np.stack([np.asarray(flat(colour)) for colour in ("yellow", "blue", "tan", "black")])
-    named = replace(
-        pack, pictures=pictures, labels=np.arange(4), names=("1f34c", "1f34e", "1f44b-1f3fd", "1f9ff")
-    )
+    named = replace(pack, pictures=pictures, labels=np.arange(4), names=("1f34c", "1f34e", "1f916", "1f9ff"))
     save_pack(tmp_path / "vendor.npz", named)
 
     found = renderings(histogram, tmp_path / "vendor.npz", codes, vectors)
 
-    assert found["queries"] == 2  # neither the skin tone nor what the gallery lacks
+    assert found["queries"] == 2  # not what the gallery lacks
     assert found["r1"] == 0.5
