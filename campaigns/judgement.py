@@ -20,6 +20,7 @@ EXPECTED_ERRORS = tuple(
         r"the database is not available \(sqlalchemy\.exc\.(OperationalError|TimeoutError)\)",
         r"the disk is full or cannot be written \(builtins\.OSError\)",
         r"could not reconcile \(sqlalchemy\.exc\.OperationalError\)",
+        r"Exception during reset or similar \(psycopg\.\w+\)",  # the pool drops a connection that was cut
         r"redis is not available; waiting for it \(\w+\)",
         r"job failed \(redis\.exceptions\.\w+\)",
         r"Worker: could not connect to Redis instance: .*",
