@@ -9,6 +9,8 @@ fails at once with "database is locked" when another has written meanwhile, what
 from __future__ import annotations
 
 import logging
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -23,6 +25,7 @@ from app.extensions import db
 from config import Settings
 
 BUSY_TIMEOUT = 10  # seconds to wait for SQLite's write lock
+BUSY_PAUSE = 0.02  # seconds between two tries where SQLite does not wait by itself
 CONNECT_TIMEOUT = 3  # seconds to wait for PostgreSQL
 POOL_TIMEOUT = 5  # seconds to wait for a connection that another thread has
 WRITING = "vitrine_writing"
@@ -88,8 +91,27 @@ def _let_go(_error: BaseException | None) -> None:
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # the driver's own BEGIN would be a deferred one
-    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
+    _write_ahead(connection)
+    for pragma in ("synchronous = NORMAL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Let readers and a writer work side by side.
+
+    A new database is changed over once; while another process is at that, SQLite refuses at once, whatever
+    the timeout.
+    """
+    until = time.monotonic() + BUSY_TIMEOUT
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(BUSY_PAUSE)
+        else:
+            return
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import sqlite3
 import subprocess
@@ -17,6 +18,7 @@ from alembic.migration import MigrationContext
 from flask import Flask, Response
 from flask_migrate import downgrade, upgrade
 
+from app import transactions
 from app.database import Base, Owner, User
 from app.extensions import db
 from app.transactions import transaction
@@ -60,6 +62,20 @@ def test_two_processes_that_migrate_at_once_both_succeed(tmp_path: Path) -> None
     with sqlite3.connect(tmp_path / "vitrine.db") as connection:
         assert connection.execute("SELECT count(*) FROM leases").fetchone() == (2,)
     connection.close()
+
+
+def test_a_new_database_that_another_process_holds_is_waited_for(tmp_path: Path) -> None:
+    file = tmp_path / "vitrine.db"
+    with (
+        contextlib.closing(sqlite3.connect(file, check_same_thread=False)) as other,
+        contextlib.closing(sqlite3.connect(file, timeout=0)) as ours,
+    ):
+        other.execute("BEGIN EXCLUSIVE")
+        letting_go = threading.Timer(0.3, other.rollback)
+        letting_go.start()
+        transactions._prepare_sqlite(ours, None)
+        letting_go.join()
+        assert ours.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
 @BOTH
