@@ -1,4 +1,4 @@
-"""Memory while a large gallery is indexed: it must be the same at the first picture and at the last."""
+"""Memory while a large gallery is indexed: of each picture its name and checksum may stay, nothing else."""
 
 from __future__ import annotations
 

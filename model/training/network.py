@@ -31,7 +31,7 @@ class Attention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         B, N, D = x.shape
         q, k, v = self.qkv(x).view(B, N, 3, self.heads, D // self.heads).permute(2, 0, 3, 1, 4)
-        # Written out: on a CPU and with so few tokens, the fused kernel's gradient takes ten times as long.
+        # Written out: on a CPU and with so few tokens, the fused kernel's gradient takes a quarter of a step.
         scores = (q * (D // self.heads) ** -0.5) @ k.transpose(-2, -1)
         weights = scores.softmax(dim=-1, dtype=torch.float32).to(v.dtype)
         return self.proj((weights @ v).transpose(1, 2).reshape(B, N, D))
