@@ -1,6 +1,6 @@
 # Everything begins here. Needed: Python 3.11 or newer, make, and the Python package registry.
 .DEFAULT_GOAL := help
-.PHONY: help run test check setup setup-dev lock bench parity train fuzz chaos load unguarded audit clean
+.PHONY: help run test check setup setup-dev lock bench parity train fuzz chaos load mutation audit clean
 
 # Any Python 3 starts the bootstrap, which looks for 3.11 or newer itself; PYTHON=... names one.
 PYTHON3 := $(shell for python in $(PYTHON) python3 python3.12 python3.11 python3.13 python3.14 python; do \
@@ -45,24 +45,24 @@ parity: ## Compare with PyTorch and transformers live, and train a little (the s
 
 train: ## Train the bundled model anew: ARGS="PACKS OUT --hours 8" (the same environment)
 	@$(BOOTSTRAP) --peers
-	@.venv-peers/bin/python -m model.training $(ARGS)
+	@.venv-peers/bin/python -m training $(ARGS)
 
 fuzz: setup-dev ## 50,000 mutated pictures, 10,000 generated requests (SHORT=1: 1,000 of each; ARGS=--seed N)
-	@$(BIN)/python -m campaigns.fuzz_pictures $(if $(SHORT),--count 1000) $(ARGS)
-	@$(BIN)/python -m campaigns.fuzz_requests $(if $(SHORT),--count 1000) $(ARGS)
+	@$(BIN)/python -m tests.campaigns.fuzz.pictures $(if $(SHORT),--count 1000) $(ARGS)
+	@$(BIN)/python -m tests.campaigns.fuzz.requests $(if $(SHORT),--count 1000) $(ARGS)
 
 chaos: setup-dev ## 2,000 searches while 200 faults strike (SHORT=1: 100 and 20; ARGS=--seed N)
-	@$(BIN)/python -m campaigns.chaos $(if $(SHORT),--searches 100 --faults 20) $(ARGS)
+	@$(BIN)/python -m tests.campaigns.chaos.run $(if $(SHORT),--searches 100 --faults 20) $(ARGS)
 
-unguarded: setup-dev ## Take protections away one at a time, and see which test notices (ARGS="--row N")
-	@$(BIN)/python -m campaigns.unguarded $(ARGS)
+mutation: setup-dev ## Take protections away one at a time, and see which test notices (ARGS="--row N")
+	@$(BIN)/python -m tests.campaigns.mutation.run $(ARGS)
 
 audit: setup ## Ask PyPI's database for known vulnerabilities of the locked dependencies
 	@test -x $(AUDIT) || { $(BIN)/python -m venv build/audit && build/audit/bin/pip install --quiet pip-audit; }
 	@$(AUDIT) --disable-pip --require-hashes --strict -r requirements.lock
 
 load: setup-dev ## 50 browsers for ten minutes on two cores, then a flood (SHORT=1: 40 s, no times judged)
-	@$(BIN)/python -m campaigns.load $(if $(SHORT),--short) $(ARGS)
+	@$(BIN)/python -m tests.campaigns.load.run $(if $(SHORT),--short) $(ARGS)
 
 lock: setup ## Choose and pin the dependencies anew, with hashes
 	@test -x $(UV) || { $(BIN)/python -m venv build/uv && build/uv/bin/pip install --quiet uv; }

@@ -15,12 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from model.config import POSITION_MODES, PREPROCESS_MODES
+
 ROOT = Path(__file__).resolve().parent
 BUNDLED_MODEL = "compact"
 BUNDLED_WEIGHTS = ROOT / "model" / "bundled" / "vitrine-compact.safetensors"
-PREPROCESS_MODES = ("official", "center_crop", "resize_short_side")
-POSITION_MODES = ("official", "transformers")
-VECTOR_ENGINES = ("exact",)
 DATABASE_DRIVERS = {
     "sqlite": "sqlite",
     "postgres": "postgresql+psycopg",
@@ -70,7 +69,6 @@ class Settings:
     model_path: Path
     preprocess: str
     positions: str
-    vector_engine: str
     host: str
     port: int
     workers: int
@@ -138,7 +136,6 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         model_path=model_path,
         preprocess=read.choice("PREPROCESS", "official", PREPROCESS_MODES),
         positions=read.choice("POSITIONS", "", ("", *POSITION_MODES)),
-        vector_engine=read.choice("VECTOR_ENGINE", "exact", VECTOR_ENGINES),
         host=read.text("HOST", "127.0.0.1"),
         port=read.number("PORT", 8000, 1, 65535),
         workers=read.number("WORKERS", 1, 1, 64),

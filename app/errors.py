@@ -14,7 +14,6 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import BadHost, HTTPException, SecurityError
 
-from app.accounts.throttle import ThrottledError
 from app.extensions import db
 
 API = "api"
@@ -42,6 +41,14 @@ class RefusalError(Exception):
     ) -> None:
         super().__init__(code)
         self.code, self.message, self.status, self.retry_after = code, message, status, retry_after
+
+
+class ThrottledError(Exception):
+    """Too many tries; `wait` seconds until the next is admitted."""
+
+    def __init__(self, wait: float) -> None:
+        super().__init__(f"throttled for {wait:.0f} s")
+        self.wait = max(1, round(wait))
 
 
 class Page(NamedTuple):

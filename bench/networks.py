@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from model.checkpoints.weights import open_weights
 from model.compare import transformers_model
-from model.weights import open_weights
 from tests.support.checkpoints import BASE, write_checkpoint
 
 Array = NDArray[np.float32]

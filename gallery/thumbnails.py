@@ -11,8 +11,8 @@ from PIL import Image
 
 from gallery.catalog import LARGE_SIDE, THUMBNAIL_SIDE, THUMBNAIL_SUFFIX, thumbnail_file
 from gallery.errors import StoreError
-from model.copies import jpeg
 from model.pictures import BROWSER_FORMATS
+from model.pictures.copies import jpeg
 
 QUALITY = 85
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from model.config import CHANNELS, ViTConfig
 from model.encoder import Encoder
-from model.threads import blas_threads
+from model.network.threads import blas_threads
 
 _PARTS = {
     "product": "matrix products",

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from model.checkpoints.layouts import detect_layout
+from model.checkpoints.weights import Weights, open_weights
 from model.config import ViTConfig
 from model.errors import VitrineError
-from model.functional import Array
-from model.layouts import detect_layout
-from model.weights import Weights, open_weights
+from model.network.functional import Array
 
 MAX_COSINE_DISTANCE = 1e-6
 MAX_DIFFERENCE = 1e-4

@@ -1,12 +1,18 @@
-"""The shape of a Vision Transformer."""
+"""The shape of a Vision Transformer, and the choices that an encoder is made with."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from model.errors import CheckpointError
+
+PreprocessMode = Literal["official", "center_crop", "resize_short_side"]
+PREPROCESS_MODES: tuple[PreprocessMode, ...] = get_args(PreprocessMode)
+
+PositionMode = Literal["official", "transformers"]
+POSITION_MODES: tuple[PositionMode, ...] = get_args(PositionMode)
 
 HEAD_WIDTH = 64  # of every DINOv2; the number of heads is in no tensor
 CHANNELS = 3

@@ -11,16 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from model.checkpoints import sha256_of
-from model.config import ViTConfig
+from model.checkpoints.files import sha256_of
+from model.checkpoints.weights import open_weights, read_json_beside
+from model.config import POSITION_MODES, PREPROCESS_MODES, PositionMode, PreprocessMode, ViTConfig
 from model.errors import CheckpointError, PictureError
 from model.fingerprint import Fingerprint
-from model.fold import fold
+from model.network.fold import fold
+from model.network.vit import VisionTransformer
 from model.pictures import Source, open_rgb
-from model.positions import POSITION_MODES, PositionMode
-from model.preprocess import PREPROCESS_MODES, Geometry, PreprocessMode, prepare, read_geometry
-from model.vit import VisionTransformer
-from model.weights import open_weights, read_json_beside
+from model.preprocess import Geometry, prepare, read_geometry
 
 Array = NDArray[np.float32]
 Picture = Image.Image | str | os.PathLike[str]

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from model.config import PreprocessMode
 from model.errors import CheckpointError, PictureError
-
-PreprocessMode = Literal["official", "center_crop", "resize_short_side"]
-PREPROCESS_MODES: tuple[PreprocessMode, ...] = ("official", "center_crop", "resize_short_side")
 
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)

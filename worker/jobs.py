@@ -15,10 +15,11 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from app.database import SearchKind, SearchStage
 from app.errors import DISK_ERRORS
-from app.searches import lifecycle
 from app.uploads import storage
-from model import copies, pictures
+from model import pictures
 from model.errors import PictureError, VitrineError
+from model.pictures import copies
+from worker import attempts
 from worker.limits import Overrun
 from worker.runtime import Runtime, current
 
@@ -66,24 +67,24 @@ def run_search(search_id: str) -> None:
 
 
 def _claim_and_search(runtime: Runtime, search_id: str) -> None:
-    claim = lifecycle.claim(uuid.UUID(search_id), LEASE_SECONDS)
+    claim = attempts.claim(uuid.UUID(search_id), LEASE_SECONDS)
     if claim is None:
         log.info("search is not waiting", extra={"search": search_id})
         return
     runtime.slot.hold(claim.attempt)
     if code := _attempt(runtime, claim):
         log.warning("search failed", extra={"search": search_id, "attempt": claim.attempt, "code": code})
-        lifecycle.fail(claim, code)
+        attempts.fail(claim, code)
 
 
-def _attempt(runtime: Runtime, claim: lifecycle.Claim) -> str | None:
+def _attempt(runtime: Runtime, claim: attempts.Claim) -> str | None:
     """Search; return the error's code where that fails; raise what may pass by itself."""
     try:
         _search(runtime, claim)
     except (
         PictureError
     ) as error:  # an empty or too large file was refused when it came, unless the disk lost it
-        return error.code if error.code in lifecycle.PICTURE_CODES else "broken"
+        return error.code if error.code in attempts.PICTURE_CODES else "broken"
     except VitrineError as error:
         return error.code
     except Overrun:
@@ -93,7 +94,7 @@ def _attempt(runtime: Runtime, claim: lifecycle.Claim) -> str | None:
     except Exception as error:
         if _passes(error):
             raise
-        if not lifecycle.renew(claim):
+        if not attempts.renew(claim):
             return None  # deleted meanwhile, and its picture with it
         log.exception("search ended unexpectedly", extra={"search": str(claim.search_id)})
         return "internal"
@@ -106,19 +107,19 @@ def _passes(error: Exception) -> bool:
     return away or (isinstance(error, OSError) and error.errno in DISK_ERRORS)
 
 
-def _search(runtime: Runtime, claim: lifecycle.Claim) -> None:
+def _search(runtime: Runtime, claim: attempts.Claim) -> None:
     began = time.perf_counter()
     store = runtime.store
     query = _of_item(claim, store) if claim.kind is SearchKind.ITEM else _of_picture(runtime, claim, store)
-    if not lifecycle.set_stage(claim, SearchStage.COMPARING):
+    if not attempts.set_stage(claim, SearchStage.COMPARING):
         log.info("search is ours no longer", extra={"search": str(claim.search_id)})
         return
     found = store.search(query.vector, TOP, exclude=query.exclude)
     seconds = time.perf_counter() - began
-    done = lifecycle.finish(
+    done = attempts.finish(
         claim,
         [
-            lifecycle.Hit(item.id, item.name, item.path, item.sha256, item.width, item.height, score)
+            attempts.Hit(item.id, item.name, item.path, item.sha256, item.width, item.height, score)
             for item, score in found
         ],
         seconds=seconds,
@@ -134,12 +135,12 @@ def _search(runtime: Runtime, claim: lifecycle.Claim) -> None:
     )
 
 
-def _of_item(claim: lifecycle.Claim, store: Store) -> Query:
+def _of_item(claim: attempts.Claim, store: Store) -> Query:
     assert claim.query_item is not None  # noqa: S101 - the database holds this for every search of this kind
     return Query(store.vector(claim.query_item), exclude=(claim.query_item,))
 
 
-def _of_picture(runtime: Runtime, claim: lifecycle.Claim, store: Store) -> Query:
+def _of_picture(runtime: Runtime, claim: attempts.Claim, store: Store) -> Query:
     known = _known_features(claim, store)
     if known is not None and not claim.needs_preview:
         return Query(known)
@@ -161,7 +162,7 @@ def _preview(path: Path, image: Image) -> bytes:
     return copies.jpeg(pictures.open_rgb(path, short_side=PREVIEW_SIDE) if small else image, PREVIEW_SIDE)
 
 
-def _known_features(claim: lifecycle.Claim, store: Store) -> NDArray[np.float32] | None:
+def _known_features(claim: attempts.Claim, store: Store) -> NDArray[np.float32] | None:
     """Return what an earlier search computed of the same picture, if the index understands it."""
     if claim.features is None or claim.fingerprint != store.fingerprint.as_dict():
         return None

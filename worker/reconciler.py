@@ -19,9 +19,9 @@ from flask import Flask
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
-from app import housekeeping, leases, queue
+from app import leases, queue
 from app.database import RECONCILER, utcnow
-from app.searches import lifecycle
+from worker import attempts, housekeeping
 
 INTERVAL = 2.0
 LEASE_SECONDS = 8.0
@@ -62,9 +62,9 @@ class Reconciler:
             if not leases.hold(RECONCILER, self._holder, LEASE_SECONDS):
                 return False
             live = _live_job_ids()
-            found = lifecycle.reconcile(live or set())
+            found = attempts.reconcile(live or set())
             for search_id in found.failed:
-                log.warning("search failed", extra={"search": str(search_id), "code": lifecycle.WORKER_LOST})
+                log.warning("search failed", extra={"search": str(search_id), "code": attempts.WORKER_LOST})
             if live is not None:
                 _enqueue(found)
             self._sweep()
@@ -95,7 +95,7 @@ def _live_job_ids() -> set[str] | None:
         return None
 
 
-def _enqueue(found: lifecycle.Reconciled) -> None:
+def _enqueue(found: attempts.Reconciled) -> None:
     for search_id in found.enqueue:
         if not queue.enqueue(search_id):
             return  # Redis went away: all of them at the next turn

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from flask import Flask
 
-from app.cli.console import encoder_in_use
+from app.encoder import encoder_in_use
 from config import Settings
 from gallery import Store
 from gallery.errors import IndexMissingError, StoreError
 from gallery.generations import CURRENT
 from model.errors import CheckpointError, VitrineError
-from model.threads import blas_threads
+from model.network.threads import blas_threads
 
 if TYPE_CHECKING:
     from model import Encoder

@@ -31,7 +31,7 @@ from rq.worker_registration import clean_worker_registry
 
 from app.extensions import db
 from app.queue import JOB_TTL, QUEUE_NAME
-from app.searches import lifecycle
+from worker import attempts
 from worker.connection import connect
 from worker.guard import SearchJob, SearchQueue
 from worker.jobs import LEASE_SECONDS
@@ -177,15 +177,15 @@ class SearchWorker(Worker):
             self.wait_for_horse()
         raise SystemExit(1)
 
-    def _attempt(self, search_id: str) -> lifecycle.Attempt | None:
+    def _attempt(self, search_id: str) -> attempts.Attempt | None:
         number = self.runtime.slot.held()
-        return lifecycle.Attempt(uuid.UUID(search_id), number, LEASE_SECONDS) if number else None
+        return attempts.Attempt(uuid.UUID(search_id), number, LEASE_SECONDS) if number else None
 
     def _renew(self, search_id: str) -> None:
         if attempt := self._attempt(search_id):
             try:
                 with self.runtime.app.app_context():
-                    lifecycle.renew(attempt)
+                    attempts.renew(attempt)
             except sa.exc.SQLAlchemyError as error:  # the lease has a few seconds left: next time
                 log.warning("lease was not renewed", extra={"error": type(error).__name__})
 
@@ -197,9 +197,9 @@ class SearchWorker(Worker):
         try:
             with self.runtime.app.app_context():
                 if self._overran:
-                    lifecycle.fail(attempt, "timeout")
+                    attempts.fail(attempt, "timeout")
                 else:
-                    lifecycle.retry_later(attempt)
+                    attempts.retry_later(attempt)
         except sa.exc.SQLAlchemyError as error:  # the lease lapses, and the reconciler does the same
             log.warning("search was not given back", extra={"error": type(error).__name__})
 

@@ -12,9 +12,10 @@ from wtforms import Field
 
 from app.accounts import passwords, service, sessions, throttle, tokens
 from app.accounts.forms import DeleteForm, LoginForm, PasswordForm, SignupForm, TokenForm
-from app.accounts.visitor import owner
+from app.errors import ThrottledError
 from app.extensions import login_manager
 from app.paths import safe_next
+from app.visitor import owner
 
 NAME_LIMIT, PASSWORD_LIMIT = 200, 2000  # characters that are looked at as one types
 
@@ -51,7 +52,7 @@ def login() -> ResponseReturnValue:
     if form.validate_on_submit():
         try:
             account = service.authenticate(form.username.data, form.password.data)
-        except throttle.ThrottledError as throttled:
+        except ThrottledError as throttled:
             status, headers = 429, {"Retry-After": str(throttled.wait)}
             form.password.errors = [_("Too many tries. Wait %(wait)s seconds.", wait=throttled.wait)]
         else:

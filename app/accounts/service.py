@@ -51,7 +51,7 @@ def authenticate(name: str, password: str) -> Account | None:
 
     Raises
     ------
-    app.accounts.throttle.ThrottledError
+    app.errors.ThrottledError
         Too many tries for this name, or from this address.
     """
     buckets = [throttle.account_bucket(names.key(name)), throttle.address_bucket("password")]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -12,6 +11,7 @@ from flask import Flask, g, request, session
 from flask_login import UserMixin, current_user, login_user, logout_user
 
 from app.database import User, UserSession, utcnow
+from app.digests import digest
 from app.extensions import db, login_manager
 from app.transactions import transaction
 
@@ -39,11 +39,6 @@ def init_app(app: Flask) -> None:
     login_manager.session_protection = None  # would trust a header that anybody can send
     login_manager.user_loader(_load)
     login_manager.init_app(app)
-
-
-def digest(token: str) -> str:
-    """What the database keeps of a random token."""
-    return hashlib.sha256(token.encode()).hexdigest()
 
 
 def begin(user_id: int, *, remember: bool) -> None:

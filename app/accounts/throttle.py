@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 
 from app.context import settings
 from app.database import Throttle
+from app.errors import ThrottledError
 from app.transactions import transaction
 
 
@@ -34,14 +35,6 @@ class Limit(NamedTuple):
 # In any minute at most 5 + 60 / 12 = 10.
 PASSWORD_TRIES = Limit(burst=5, interval=12.0)
 SIGNUPS = Limit(burst=20, interval=6.0)
-
-
-class ThrottledError(Exception):
-    """Too many tries; `wait` seconds until the next is admitted."""
-
-    def __init__(self, wait: float) -> None:
-        super().__init__(f"throttled for {wait:.0f} s")
-        self.wait = max(1, round(wait))
 
 
 def charge(buckets: Sequence[str], limit: Limit) -> None:

@@ -6,8 +6,8 @@ import secrets
 
 import sqlalchemy as sa
 
-from app.accounts.sessions import digest
 from app.database import ApiToken
+from app.digests import digest
 from app.extensions import db
 from app.transactions import transaction
 

@@ -1,4 +1,4 @@
-"""What the commands have in common: settings' encoder, progress, lists, and errors as one line."""
+"""What the commands have in common: progress, lists, and errors as one line."""
 
 from __future__ import annotations
 
@@ -6,21 +6,14 @@ import functools
 import sys
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, NoReturn, ParamSpec, Self, TypeVar, cast
+from typing import TYPE_CHECKING, NoReturn, ParamSpec, Self, TypeVar
 
 import click
 
-from app.context import settings
 from model.errors import VitrineError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tqdm import tqdm
-
-    from model import Encoder
-    from model.positions import PositionMode
-    from model.preprocess import PreprocessMode
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -41,20 +34,6 @@ def readable_errors(command: Callable[P, R]) -> Callable[P, R]:
             raise click.ClickException(str(error)) from error
 
     return wrapped
-
-
-def encoder_in_use(
-    weights: Path | None = None, preprocess: str | None = None, positions: str | None = None
-) -> Encoder:
-    """Load the checkpoint that the settings name, unless another is given; raises CheckpointError."""
-    from model import load_encoder
-
-    current = settings()
-    return load_encoder(
-        weights or current.model_path,
-        preprocess=cast("PreprocessMode", preprocess or current.preprocess),
-        positions=cast("PositionMode | None", positions or current.positions or None),
-    )
 
 
 def list_some(title: str, refused: Sequence[tuple[str, str]]) -> None:

@@ -16,9 +16,9 @@ from flask.cli import with_appcontext
 from redis.exceptions import RedisError
 
 from app import queue
-from app.cli.console import encoder_in_use
 from app.context import settings
 from app.database import RECONCILER, Lease
+from app.encoder import encoder_in_use
 from app.extensions import db
 from app.health import checks
 from app.redis_policy import eviction_problem

@@ -31,7 +31,7 @@ def _bound(name: str, most: int, default: int, text: str) -> Callable[[F], F]:
 @readable_errors
 def model_fetch(name: str | None, by_hand: Path | None) -> None:
     """Download the official checkpoint NAME, check it and install it; without NAME, list what there is."""
-    from model.fetch import fetch
+    from model.checkpoints.fetch import fetch
 
     current = settings()
     if name is None:
@@ -99,7 +99,7 @@ def gallery_demo(folder: Path | None) -> None:
 
 
 def _list_checkpoints(models_dir: Path) -> None:
-    from model.registry import CHECKPOINTS, DEFAULT
+    from model.checkpoints.registry import CHECKPOINTS, DEFAULT
 
     for checkpoint in CHECKPOINTS.values():
         path = models_dir / f"{checkpoint.name}.safetensors"

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import click
 from flask.cli import AppGroup
 
-from app.cli.console import ProgressBar, encoder_in_use, list_some, readable_errors, shown
+from app.cli.console import ProgressBar, list_some, readable_errors, shown
 from app.context import settings
+from app.encoder import encoder_in_use
 
 if TYPE_CHECKING:
     from gallery.indexing import Report
@@ -36,7 +37,7 @@ def index(folder: Path, workers: int | None, batch_size: int, report: Path | Non
     """Bring the index up to date with the pictures in DIR and below."""
     from gallery.encoding import default_workers
     from gallery.indexing import build
-    from model.threads import blas_threads
+    from model.network.threads import blas_threads
 
     encoder, workers = encoder_in_use(), workers or default_workers()
     click.echo(

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 from flask.cli import AppGroup
 
-from app.cli.console import encoder_in_use, readable_errors
+from app.cli.console import readable_errors
 from app.context import settings
-from config import BUNDLED_MODEL, POSITION_MODES, PREPROCESS_MODES
+from app.encoder import encoder_in_use
+from config import BUNDLED_MODEL
+from model.config import POSITION_MODES, PREPROCESS_MODES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -46,7 +48,7 @@ def encoder_options(command: Callable[..., None]) -> Callable[..., None]:
 @readable_errors
 def convert_command(source: Path, destination: Path) -> None:
     """Rewrite the checkpoint SRC (.npz, .safetensors or .pth, any layout) as DST.safetensors."""
-    from model.convert import convert
+    from model.checkpoints.convert import convert
 
     config = convert(source, destination)
     sizes = f"width {config.width}, depth {config.depth}, {config.parameters:,} parameters"

@@ -8,12 +8,12 @@ import sqlalchemy as sa
 from flask import Blueprint, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from app.accounts.visitor import owner
 from app.database import Search
 from app.extensions import db
 from app.searches.deletion import delete_searches
 from app.searches.service import with_parts
 from app.searches.views import views
+from app.visitor import owner
 
 PAGE_SIZE = 20
 LAST_PAGE = 1_000_000  # what databases still count to

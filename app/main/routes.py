@@ -5,10 +5,10 @@ from __future__ import annotations
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from app.main.home import render_home
 from app.main.preferences import save
 from app.paths import safe_next
 from app.searches.forms import SearchForm
+from app.searches.home import render_home
 
 bp = Blueprint("main", __name__)
 

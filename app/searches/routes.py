@@ -18,16 +18,16 @@ from flask import (
 from flask import send_file as send
 from flask.typing import ResponseReturnValue
 
-from app.accounts.visitor import new_owner, owner
 from app.database import Search
 from app.errors import RefusalError, wants_json
 from app.gallery import current
 from app.gallery.files import PICTURE_POLICY
-from app.main.home import render_home
 from app.searches import service
 from app.searches.forms import SearchForm
+from app.searches.home import render_home
 from app.searches.views import as_json, view
 from app.uploads import storage
+from app.visitor import new_owner, owner
 
 bp = Blueprint("searches", __name__)
 

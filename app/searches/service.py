@@ -16,7 +16,7 @@ from app.database import PENDING, Owner, Search, SearchKind, Upload
 from app.errors import RefusalError
 from app.extensions import db
 from app.leases import admit_one_at_a_time
-from app.searches.messages import message
+from app.messages import message
 from app.transactions import transaction
 from app.uploads import gate, storage
 

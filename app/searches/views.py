@@ -14,8 +14,8 @@ from app import queue
 from app.database import Search, SearchKind, SearchResult, SearchStatus
 from app.gallery import current
 from app.gallery.urls import image_url, is_there, thumb_url
+from app.messages import QUEUE_AWAY, message, retryable
 from app.searches import service
-from app.searches.messages import QUEUE_AWAY, message, retryable
 from gallery.catalog import Catalog, Item
 
 

@@ -9,7 +9,7 @@ from typing import BinaryIO, NamedTuple
 
 from app.context import settings
 from app.errors import RefusalError
-from app.searches.messages import message
+from app.messages import message
 from model.errors import PictureError
 from model.pictures import PictureInfo, probe
 

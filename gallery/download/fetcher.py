@@ -17,10 +17,9 @@ from gallery.download.names import EXTENSIONS, stem_for
 from gallery.download.report import Report
 from gallery.download.spool import Spool
 from gallery.download.urllist import Entry
-from model import web
 from model.errors import DownloadError, PictureError
 from model.pictures import open_rgb, probe
-from model.transfer import Limits, download
+from model.transfer import Limits, download, web
 
 _DECODING = 2  # pictures decoded at once: a large one takes 300 MB
 

@@ -14,8 +14,8 @@ from flask import Flask
 from app import create_app
 from config import load_settings
 from gallery import demo
-from model import registry
-from model.layouts import OFFICIAL
+from model.checkpoints import registry
+from model.checkpoints.layouts import OFFICIAL
 from tests.support import pictures
 from tests.support.archives import files_below, make_zip
 from tests.support.checkpoints import KINDS, write_checkpoint

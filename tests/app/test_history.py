@@ -11,12 +11,12 @@ from flask import Flask
 
 from app.database import Search, SearchResult, Upload, utcnow
 from app.extensions import db
-from app.searches import lifecycle
 from config import Settings
 from gallery.catalog import Catalog
 from tests.support.galleries import tiny_index
 from tests.support.searches import claimed, finish, hits, set_created
 from tests.support.web import BOTH, Browser
+from worker import attempts
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_past_searches_show_the_hits_that_the_index_still_has(
     tiny_index(settings, 2)
     with Catalog.open(settings.index_dir) as catalog:
         item = catalog.at(0)
-    kept = lifecycle.Hit(item.id, item.name, item.path, item.sha256, item.width, item.height, 0.9)
+    kept = attempts.Hit(item.id, item.name, item.path, item.sha256, item.width, item.height, 0.9)
     search_id = client.searched()
     with app.app_context():
         finish(claimed(search_id), [*hits(2), kept])

@@ -13,10 +13,11 @@ from flask import Flask
 
 from app.database import SearchResult, SearchStage, SearchStatus, utcnow
 from app.extensions import db
-from app.searches import deletion, lifecycle, service
+from app.searches import deletion, service
 from app.uploads import storage
 from tests.support.searches import FINGERPRINT, SOMEONE, claimed, finish, hits, row, waiting_search
 from tests.support.web import BOTH, photo
+from worker import attempts
 
 pytestmark = [BOTH, pytest.mark.usefixtures("context")]
 
@@ -27,7 +28,7 @@ def results() -> int:
 
 def lapse(search_id: uuid.UUID) -> None:
     """Look at the row a minute later, when a lease of ten seconds has lapsed."""
-    lifecycle.reconcile(set(), utcnow() + timedelta(minutes=1))
+    attempts.reconcile(set(), utcnow() + timedelta(minutes=1))
 
 
 def test_a_claim_holds_what_the_search_takes() -> None:
@@ -56,7 +57,7 @@ def test_a_search_is_claimed_once(app: Flask) -> None:
 
     def claim() -> None:
         with app.app_context():
-            claims.append(lifecycle.claim(search_id, 10))
+            claims.append(attempts.claim(search_id, 10))
 
     threads = [threading.Thread(target=claim) for _ in range(6)]
     for thread in threads:
@@ -72,16 +73,16 @@ def test_a_search_that_has_ended_cannot_be_claimed(end: str) -> None:
     if end == "done":
         finish(claimed(search_id))
     elif end == "failed":
-        lifecycle.fail(claimed(search_id), "broken")
+        attempts.fail(claimed(search_id), "broken")
     else:
         deletion.delete_searches(SOMEONE, search_id)
-    assert lifecycle.claim(search_id, 10) is None
+    assert attempts.claim(search_id, 10) is None
 
 
 def test_finishing_keeps_results_in_order_and_what_was_computed() -> None:
     search_id = waiting_search()
     claim = claimed(search_id)
-    assert lifecycle.set_stage(claim, SearchStage.COMPARING)
+    assert attempts.set_stage(claim, SearchStage.COMPARING)
     preview = storage.save_preview(io.BytesIO(b"preview"))
     assert finish(claim, hits(10), features=b"\0" * 8, fingerprint=FINGERPRINT, preview=preview)
     search = row(search_id)
@@ -117,11 +118,11 @@ def test_who_comes_late_changes_nothing(meanwhile: str, late: str) -> None:
     before = results()
     preview = storage.save_preview(io.BytesIO(b"preview"))
     did = {
-        "set_stage": lambda: lifecycle.set_stage(claim, SearchStage.COMPARING),
-        "renew": lambda: lifecycle.renew(claim),
+        "set_stage": lambda: attempts.set_stage(claim, SearchStage.COMPARING),
+        "renew": lambda: attempts.renew(claim),
         "finish": lambda: finish(claim, hits(9), preview=preview),
-        "fail": lambda: lifecycle.fail(claim, "internal"),
-        "retry": lambda: lifecycle.retry_later(claim),
+        "fail": lambda: attempts.fail(claim, "internal"),
+        "retry": lambda: attempts.retry_later(claim),
     }[late]()
     assert did is False
     assert results() == before
@@ -134,7 +135,7 @@ def test_who_comes_late_changes_nothing(meanwhile: str, late: str) -> None:
 def test_a_picture_is_kept_only_while_it_may_be_searched_again(code: str, kept: bool) -> None:
     search_id = waiting_search()
     claim = claimed(search_id)
-    assert lifecycle.fail(claim, code)
+    assert attempts.fail(claim, code)
     assert claim.picture is not None
     assert claim.picture.exists() is kept
     assert (row(search_id).status, row(search_id).error_code) == ("failed", code)
@@ -143,8 +144,8 @@ def test_a_picture_is_kept_only_while_it_may_be_searched_again(code: str, kept: 
 def test_a_search_given_back_waits_again_and_after_three_attempts_fails() -> None:
     search_id = waiting_search()
     tried = []
-    for _ in range(lifecycle.MAX_ATTEMPTS):
-        tried.append(lifecycle.retry_later(claimed(search_id), "out_of_memory"))
+    for _ in range(attempts.MAX_ATTEMPTS):
+        tried.append(attempts.retry_later(claimed(search_id), "out_of_memory"))
     assert tried == [True, True, False]
     assert (row(search_id).status, row(search_id).error_code) == ("failed", "out_of_memory")
 
@@ -153,28 +154,28 @@ def test_renewing_keeps_the_lease() -> None:
     search_id = waiting_search()
     claim = claimed(search_id, lease_seconds=100)
     lapse_in_a_minute = utcnow() + timedelta(minutes=1)
-    lifecycle.reconcile(set(), lapse_in_a_minute)
+    attempts.reconcile(set(), lapse_in_a_minute)
     assert row(search_id).status == SearchStatus.RUNNING
-    assert lifecycle.renew(claim)
+    assert attempts.renew(claim)
 
 
 def test_reconciling_returns_waiting_searches_that_no_job_stands_for_oldest_first() -> None:
     first, second, third = (waiting_search() for _ in range(3))
     claimed(third)
     later = utcnow() + timedelta(seconds=5)
-    assert lifecycle.reconcile({str(first)}, later) == ([second], [])
-    assert lifecycle.reconcile(set(), later).enqueue == [first, second]
+    assert attempts.reconcile({str(first)}, later) == ([second], [])
+    assert attempts.reconcile(set(), later).enqueue == [first, second]
 
 
 def test_reconciling_leaves_a_search_alone_that_is_about_to_be_enqueued() -> None:
     waiting_search()
-    assert lifecycle.reconcile(set()) == ([], [])
+    assert attempts.reconcile(set()) == ([], [])
 
 
 def test_a_lapsed_search_goes_back_to_the_queue_at_once_and_keeps_its_attempt() -> None:
     search_id = waiting_search()
     claimed(search_id)
-    found = lifecycle.reconcile(set(), utcnow() + timedelta(seconds=11))
+    found = attempts.reconcile(set(), utcnow() + timedelta(seconds=11))
     assert found.enqueue == [search_id]
     assert (row(search_id).attempt, row(search_id).stage) == (1, "waiting")
     assert claimed(search_id).attempt == 2
@@ -182,9 +183,9 @@ def test_a_lapsed_search_goes_back_to_the_queue_at_once_and_keeps_its_attempt() 
 
 def test_a_search_lost_three_times_fails_honestly() -> None:
     search_id = waiting_search()
-    for _ in range(lifecycle.MAX_ATTEMPTS):
+    for _ in range(attempts.MAX_ATTEMPTS):
         claimed(search_id)
-        found = lifecycle.reconcile(set(), utcnow() + timedelta(minutes=1))
+        found = attempts.reconcile(set(), utcnow() + timedelta(minutes=1))
     assert found == ([], [search_id])
     assert (row(search_id).status, row(search_id).error_code) == ("failed", "worker_lost")
     assert row(search_id).finished is not None

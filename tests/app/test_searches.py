@@ -15,11 +15,10 @@ import sqlalchemy as sa
 from flask import Flask
 from sqlalchemy import event
 
-from app import housekeeping, queue
+from app import queue
 from app.database import Search, Upload, utcnow
 from app.extensions import db
-from app.searches import lifecycle
-from app.searches.messages import MESSAGES
+from app.messages import MESSAGES
 from app.uploads import gate, storage
 from config import Settings
 from tests.support.galleries import tiny_index
@@ -27,6 +26,7 @@ from tests.support.pictures import encoded, png, scene
 from tests.support.searches import FINGERPRINT, claimed, finish, set_created, set_uploaded
 from tests.support.servers import RedisUnderTest, redis_server
 from tests.support.web import BOTH, JSON, Browser, photo
+from worker import attempts, housekeeping
 
 HUGE = png(20_000, 20_000, b"", depth=1, colour=0)
 REFUSED = [
@@ -232,7 +232,7 @@ def test_a_failed_search_says_why_and_offers_to_retry_where_that_helps(
 ) -> None:
     search_id = client.searched()
     with app.app_context():
-        lifecycle.fail(claimed(search_id), code)
+        attempts.fail(claimed(search_id), code)
     message = str(MESSAGES.get(code, MESSAGES["internal"]))
     assert client.get(f"/searches/{search_id}/status").json["error"] == {"code": code, "message": message}
     page = client.get(f"/searches/{search_id}").text
@@ -256,7 +256,7 @@ def test_searching_again_uses_the_picture_that_is_kept(
 def test_a_picture_that_is_not_kept_cannot_be_searched_again(app: Flask, client: Browser) -> None:
     search_id = client.searched()
     with app.app_context():
-        lifecycle.fail(claimed(search_id), "broken")
+        attempts.fail(claimed(search_id), "broken")
     assert client.post(f"/searches/{search_id}/again", headers=JSON).status_code == 410
 
 
@@ -299,8 +299,8 @@ class TestWithRedis:
 def test_pictures_as_they_came_are_not_kept_for_long(app: Flask, client: Browser, settings: Settings) -> None:
     failed, waiting, young = (client.searched() for _ in range(3))
     with app.app_context():
-        lifecycle.fail(claimed(failed), "no_index")
-        lifecycle.fail(claimed(young), "no_index")
+        attempts.fail(claimed(failed), "no_index")
+        attempts.fail(claimed(young), "no_index")
         for search_id in (failed, waiting):
             set_uploaded(search_id, utcnow() - timedelta(days=2))
         assert housekeeping.sweep(utcnow()).originals == 1

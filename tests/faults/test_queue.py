@@ -16,11 +16,11 @@ from rq.serializers import JSONSerializer
 
 from app.database import Owner
 from app.queue import JOB, JOB_TTL, QUEUE_NAME
-from app.searches import lifecycle
 from app.searches.deletion import delete_searches
 from tests.support.installation import PICTURES, VISITOR, Gate, Installation, picture
 from tests.support.servers import alive
 from tests.support.waiting import eventually
+from worker import attempts
 
 GATED = ("-m", "tests.support.gated_worker")
 
@@ -102,11 +102,11 @@ def test_row_05_what_has_ended_never_changes(installation: Installation) -> None
         abandoned.save()
         client.zadd(f"rq:wip:{QUEUE_NAME}", {f"{search_id}:late": 1})
         StartedJobRegistry(QUEUE_NAME, connection=client, serializer=JSONSerializer).cleanup()
-        late = lifecycle.Attempt(search_id, 1, 10.0)
-        assert not lifecycle.fail(late, "worker_lost")
-        assert not lifecycle.retry_later(late)
-        assert not lifecycle.renew(late)
-        assert search_id not in lifecycle.reconcile(set()).enqueue
+        late = attempts.Attempt(search_id, 1, 10.0)
+        assert not attempts.fail(late, "worker_lost")
+        assert not attempts.retry_later(late)
+        assert not attempts.renew(late)
+        assert search_id not in attempts.reconcile(set()).enqueue
     row = installation.row(search_id)
     assert row is not None
     assert (row.status, row.error_code) == ("done", None)

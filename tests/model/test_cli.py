@@ -10,7 +10,7 @@ import pytest
 from config import BUNDLED_WEIGHTS
 from model import load_encoder
 from model.bench import measure, needed_gflop
-from model.checkpoints import sha256_of
+from model.checkpoints.files import sha256_of
 from model.compare import compare
 from model.config import ViTConfig
 from tests.support.checkpoints import BASE, write_tiny_checkpoint

@@ -12,9 +12,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from model import decoders
 from model.errors import PictureError
-from model.pictures import MAX_PIXELS, PictureInfo, open_rgb, probe
+from model.pictures import MAX_PIXELS, PictureInfo, decoders, open_rgb, probe
 from tests.support import pictures
 from tests.support.servers import ROOT
 

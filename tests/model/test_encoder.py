@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from model import CheckpointError, Encoder, Fingerprint, PictureError, load_encoder
-from model.checkpoints import sha256_of
+from model.checkpoints.files import sha256_of
 from tests.support.checkpoints import KINDS, write_checkpoint, write_tiny_checkpoint
 from tests.support.goldens import golden_picture
 

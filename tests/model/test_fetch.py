@@ -11,14 +11,15 @@ import numpy as np
 import pytest
 
 from config import SettingsError, load_settings
-from model import load_encoder, registry
-from model.convert import convert
+from model import load_encoder
+from model.checkpoints import registry
+from model.checkpoints.convert import convert
+from model.checkpoints.fetch import fetch
+from model.checkpoints.layouts import HUB, OFFICIAL, Layout
+from model.checkpoints.registry import CHECKPOINTS, OfficialCheckpoint
+from model.checkpoints.weights import open_weights
 from model.errors import CheckpointError, DownloadError
-from model.fetch import fetch
-from model.layouts import HUB, OFFICIAL, Layout
 from model.preprocess import Geometry
-from model.registry import CHECKPOINTS, OfficialCheckpoint
-from model.weights import open_weights
 from tests.support.checkpoints import KINDS, random_tensors, write_checkpoint
 from tests.support.http import Page, Site, serving
 

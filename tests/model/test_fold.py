@@ -5,12 +5,21 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from model.buffers import Buffers
 from model.config import ViTConfig
-from model.fold import Linear, Norm, centre, centre_output, fold_attention, fold_norm, fold_scale, split
-from model.layers import Mlp, SwiGlu
-from model.panels import cut
-from model.threads import shares
+from model.network.buffers import Buffers
+from model.network.fold import (
+    Linear,
+    Norm,
+    centre,
+    centre_output,
+    fold_attention,
+    fold_norm,
+    fold_scale,
+    split,
+)
+from model.network.layers import Mlp, SwiGlu
+from model.network.panels import cut
+from model.network.threads import shares
 from tests.support import reference
 
 RNG = np.random.default_rng(0)

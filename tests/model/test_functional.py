@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.special import expit, ndtr
 
-from model import layers
-from model.buffers import Buffers
-from model.functional import BLOCK, blocks, gelu, normalise, softmax_numerator, swiglu, trustworthy
+from model.network import layers
+from model.network.buffers import Buffers
+from model.network.functional import BLOCK, blocks, gelu, normalise, softmax_numerator, swiglu, trustworthy
 from tests.support import reference
 
 RNG = np.random.default_rng(0)

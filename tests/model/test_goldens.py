@@ -1,11 +1,11 @@
-"""Exactness against PyTorch and transformers, by arrays that `scripts.make_goldens` wrote."""
+"""Exactness against PyTorch and transformers, by arrays that `tests.goldens.make` wrote."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from model.positions import antialiased_bicubic_matrix, bicubic_matrix, resample
+from model.network.positions import antialiased_bicubic_matrix, bicubic_matrix, resample
 from model.preprocess import MEAN, STD, center_crop, official
 from tests.support.checkpoints import BASE, KINDS, build_vit, random_pixels, random_tensors
 from tests.support.goldens import (
@@ -40,7 +40,7 @@ def test_every_kind_gives_pytorchs_tokens(kind, mode, index):
 def base_tensors():
     tensors = random_tensors(BASE)
     assert numbers_digest(tensors) == str(golden("base")["digest"]), (
-        "NumPy's random numbers are others now: run scripts.make_goldens again"
+        "NumPy's random numbers are others now: run tests.goldens.make again"
     )
     return tensors
 

@@ -19,12 +19,16 @@ def loaded_by(statement: str) -> set[str]:
 
 @pytest.mark.parametrize(
     "statement",
-    ["import model", "import model.pictures", "import model.errors, model.fingerprint, model.registry"],
+    [
+        "import model",
+        "import model.pictures",
+        "import model.errors, model.fingerprint, model.checkpoints.registry",
+    ],
 )
 def test_what_the_web_imports_loads_no_numpy(statement):
     modules = loaded_by(statement)
 
-    assert not modules & {"numpy", "scipy", "model.vit", "model.encoder"}
+    assert not modules & {"numpy", "scipy", "model.network.vit", "model.encoder"}
 
 
 def test_plug_ins_are_loaded_before_the_first_picture():
@@ -38,7 +42,7 @@ def test_plug_ins_are_loaded_before_the_first_picture():
 
 
 def test_the_model_knows_nothing_of_the_rooms_above():
-    modules = loaded_by("from model import load_encoder; import model.convert, model.compare, model.bench")
+    modules = loaded_by("import model.encoder, model.checkpoints.convert, model.compare, model.bench")
 
     above = {"gallery", "app", "worker", "config", "flask", "sqlalchemy", "rq", "redis", "torch"}
     assert not {name.partition(".")[0] for name in modules} & above

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from model import panels
-from model.buffers import LINE, aligned
-from model.panels import cut, product, rows_at_once
+from model.network import panels
+from model.network.buffers import LINE, aligned
+from model.network.panels import cut, product, rows_at_once
 
 RNG = np.random.default_rng(0)
 

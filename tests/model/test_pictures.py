@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
-from model.copies import jpeg
 from model.errors import PictureError
 from model.pictures import (
     BROWSER_FORMATS,
@@ -23,6 +22,7 @@ from model.pictures import (
     open_rgb,
     probe,
 )
+from model.pictures.copies import jpeg
 from tests.support import pictures
 
 # Pillow warns of damaged metadata and goes on, which is what we want.

@@ -5,7 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from model.positions import antialiased_bicubic_matrix, bicubic_matrix, cubic_kernel, interpolate_positions
+from model.network.positions import (
+    antialiased_bicubic_matrix,
+    bicubic_matrix,
+    cubic_kernel,
+    interpolate_positions,
+)
 from tests.support import reference
 
 MODES = [("official", False), ("official", True), ("transformers", False), ("transformers", True)]

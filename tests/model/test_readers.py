@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from model import CheckpointError
-from model.checkpoints import open_checkpoint, reading
-from model.readers.statedict import read_state_dict
+from model.checkpoints.files import open_checkpoint, reading
+from model.checkpoints.readers.statedict import read_state_dict
 from tests.support.checkpoints import write_tensors
 from tests.support.pth import PthPickle, global_name, integer, integers, text, write_pth, write_pth_parts
 

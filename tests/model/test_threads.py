@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from model import stream, vit
-from model.threads import Team, blas_threads, shares, team
+from model.network import stream, vit
+from model.network.threads import Team, blas_threads, shares, team
 from tests.support.checkpoints import KINDS, build_vit, random_pixels, random_tensors
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from model.errors import DownloadError
-from model.partfile import Check, part_file
 from model.transfer import Limits, download
+from model.transfer.partfile import Check, part_file
 from tests.support.http import Page, Site, serving
 
 BODY = bytes(range(256)) * 4_000

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from model import vit as module
-from model.vit import CACHED_TABLES
+from model.network import vit as module
+from model.network.vit import CACHED_TABLES
 from tests.support import reference
 from tests.support.checkpoints import KINDS, build_vit, random_pixels, random_tensors
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from model import CheckpointError, load_encoder
+from model.checkpoints.layouts import HUB, LAYOUTS, OFFICIAL, detect_layout
+from model.checkpoints.weights import open_weights
 from model.config import ViTConfig
-from model.fold import fold
-from model.layouts import HUB, LAYOUTS, OFFICIAL, detect_layout
-from model.weights import open_weights
+from model.network.fold import fold
 from tests.support.checkpoints import (
     KINDS,
     in_layout,

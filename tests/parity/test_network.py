@@ -7,8 +7,8 @@ import pytest
 
 from config import BUNDLED_WEIGHTS
 from model import load_encoder
+from model.checkpoints.layouts import LAYOUTS
 from model.compare import compare, transformers_features, transformers_model
-from model.layouts import LAYOUTS
 from tests.support.checkpoints import (
     BASE,
     KINDS,

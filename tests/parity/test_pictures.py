@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from model.positions import interpolate_positions
+from model.network.positions import interpolate_positions
 from model.preprocess import MEAN, STD, center_crop, official
 from tests.support.goldens import golden_picture
 

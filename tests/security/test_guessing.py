@@ -11,7 +11,8 @@ from argon2 import PasswordHasher
 from flask import Flask
 
 from app.accounts import throttle
-from app.accounts.throttle import PASSWORD_TRIES, Limit, ThrottledError
+from app.accounts.throttle import PASSWORD_TRIES, Limit
+from app.errors import ThrottledError
 from tests.support.web import BOTH, TOKEN, Browser
 
 WRONG = "another-password"

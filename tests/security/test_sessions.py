@@ -10,8 +10,8 @@ from flask import Flask
 
 from app.database import Base, Lease, Throttle, User, UserSession
 from app.transactions import transaction
-from campaigns.requests import targets
 from config import Settings
+from tests.campaigns.fuzz.calls import targets
 from tests.support.searches import claimed, finish
 from tests.support.web import BOTH, PASSWORD, REMEMBER, SESSION, Browser, count
 

@@ -24,7 +24,9 @@ from tests.support.web import PASSWORD, photo
 LIMIT = 1 << 20  # bytes of a picture, as the server is told
 CLIENTS = 50
 # The real server, only less patient: a test should not wait for half a minute.
-HASTY = "import sys, wsgi; from app import slow_clients; slow_clients.PATIENCE = 1.0; sys.exit(wsgi.main())"
+HASTY = (
+    "import sys; from app import server, slow_clients; slow_clients.PATIENCE = 1.0; sys.exit(server.main())"
+)
 
 
 class Server:

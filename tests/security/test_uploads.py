@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, PngImagePlugin
 
-from app.searches.messages import MESSAGES
+from app.messages import MESSAGES
 from app.uploads.storage import OUR_NAME
 from config import Settings
 from gallery.catalog import Catalog

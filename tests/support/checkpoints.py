@@ -12,12 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
-from model.config import ViTConfig
-from model.fold import fold
-from model.layouts import HUB, OFFICIAL, Layout
-from model.positions import PositionMode
-from model.vit import VisionTransformer
-from model.weights import Weights
+from model.checkpoints.layouts import HUB, OFFICIAL, Layout
+from model.checkpoints.weights import Weights
+from model.config import PositionMode, ViTConfig
+from model.network.fold import fold
+from model.network.vit import VisionTransformer
 from tests.support.pth import write_pth
 
 Tensors = dict[str, NDArray[Any]]
@@ -106,7 +105,7 @@ def write_tiny_checkpoint(path: Path, *, seed: int = 0, **changes: Any) -> Path:
 
 
 class MemoryCheckpoint:
-    """A checkpoint that lies in no file: what `model.weights.Weights` reads from."""
+    """A checkpoint that lies in no file: what `model.checkpoints.weights.Weights` reads from."""
 
     def __init__(self, tensors: Tensors) -> None:
         self.tensors = tensors
@@ -121,7 +120,7 @@ class MemoryCheckpoint:
 
 
 def memory_weights(config: ViTConfig, tensors: Tensors) -> Weights:
-    """What `model.weights.open_weights` yields for a file with these official tensors."""
+    """What `model.checkpoints.weights.open_weights` yields for a file with these official tensors."""
     return Weights(config, OFFICIAL, {}, Path("memory"), MemoryCheckpoint(tensors))
 
 

@@ -28,12 +28,12 @@ from app import create_app
 from app.accounts import tokens
 from app.database import Search, Upload, utcnow
 from app.extensions import db
-from app.searches import lifecycle
 from config import load_settings
 from tests.support.databases import KEY, migrate
 from tests.support.galleries import tiny_index
 from tests.support.servers import answers, free_port, process
 from tests.support.web import JSON, Browser, account_id, photo
+from worker import attempts
 from worker.jobs import LEASE_SECONDS, run_search
 from worker.runtime import Runtime, use
 
@@ -143,7 +143,7 @@ def preview(directory: Path) -> dict[str, Any]:
         kept = set(starved.state()[2]) == {*files, "filler"}
     with starved.app.app_context():
         lapsed = utcnow() + timedelta(seconds=LEASE_SECONDS)
-        waiting = lifecycle.reconcile(set(), lapsed).enqueue == [search_id]
+        waiting = attempts.reconcile(set(), lapsed).enqueue == [search_id]
     run_search(str(search_id))
     later = starved.browser.get(f"/searches/{search_id}/status").json
     return {

@@ -1,4 +1,4 @@
-"""What the golden arrays were made of: `scripts.make_goldens` and the tests that read them agree here."""
+"""What the golden arrays were made of: `tests.goldens.make` and the tests that read them agree here."""
 
 from __future__ import annotations
 

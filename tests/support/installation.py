@@ -19,7 +19,6 @@ from app import create_app, queue
 from app.database import Search, SearchKind, SearchResult, SearchStatus, Upload, utcnow
 from app.extensions import db
 from app.queue import QUEUE_NAME
-from app.searches import lifecycle
 from app.transactions import transaction
 from app.uploads import storage
 from config import BUNDLED_WEIGHTS, load_settings
@@ -27,6 +26,7 @@ from gallery.indexing import build
 from model import load_encoder
 from tests.support.servers import Process, RedisUnderTest, answers, free_port, process, redis_server
 from tests.support.waiting import eventually
+from worker import attempts
 
 PICTURES = 24
 VISITOR = "0" * 64
@@ -95,7 +95,7 @@ class Installation:
                     upload=_upload(content or picture()) if item is None else None,
                     query_item=item,
                     submission=uuid.uuid4().hex,
-                    created=utcnow() - lifecycle.ENQUEUE_GRACE,  # the reconciler need not hold back
+                    created=utcnow() - attempts.ENQUEUE_GRACE,  # the reconciler need not hold back
                 )
                 session.add(search)
                 session.flush()

@@ -10,10 +10,10 @@ from typing import Any
 
 from app.database import Owner, Search, SearchKind, Upload
 from app.extensions import db
-from app.searches import lifecycle
 from app.transactions import transaction
 from app.uploads import storage
 from tests.support.web import photo
+from worker import attempts
 
 SOMEONE = Owner(visitor="0" * 64)
 FINGERPRINT = {"weights_sha256": "ab", "preprocess": "official", "positions": "official", "dim": 64}
@@ -37,25 +37,25 @@ def waiting_search(owner: Owner = SOMEONE, *, item: str | None = None, **values:
     return search_id
 
 
-def claimed(search_id: uuid.UUID, lease_seconds: float = 10.0) -> lifecycle.Claim:
+def claimed(search_id: uuid.UUID, lease_seconds: float = 10.0) -> attempts.Claim:
     """A worker's claim of a search that waits."""
-    claim = lifecycle.claim(search_id, lease_seconds)
+    claim = attempts.claim(search_id, lease_seconds)
     assert claim is not None
     return claim
 
 
-def hits(count: int = 3) -> list[lifecycle.Hit]:
+def hits(count: int = 3) -> list[attempts.Hit]:
     """Made-up hits, best first."""
     return [
-        lifecycle.Hit(f"{n:016x}", f"{n}.jpg", f"a/{n}.jpg", f"{n:064x}", 40, 30, 1 - n / 10)
+        attempts.Hit(f"{n:016x}", f"{n}.jpg", f"a/{n}.jpg", f"{n:064x}", 40, 30, 1 - n / 10)
         for n in range(count)
     ]
 
 
-def finish(claim: lifecycle.Claim, found: Sequence[lifecycle.Hit] | None = None, **values: Any) -> bool:
+def finish(claim: attempts.Claim, found: Sequence[attempts.Hit] | None = None, **values: Any) -> bool:
     """End a search as the worker does."""
     fixed = {"seconds": 0.5, "searched": 12, "generation": "00000001-ab", "model": "tiny"}
-    return lifecycle.finish(claim, hits() if found is None else found, **fixed | values)
+    return attempts.finish(claim, hits() if found is None else found, **fixed | values)
 
 
 def row(search_id: uuid.UUID) -> Search:

@@ -11,11 +11,11 @@ from PIL import Image
 
 from gallery.demo import package_data
 from gallery.pictograms import is_shown, path_for
-from model.training import evaluate
-from model.training.baselines import histogram
-from model.training.evaluate import CHANGES, everyday, found_first, read_everyday, renderings
-from model.training.packs import save_pack
 from tests.training.toys import toy_pack
+from training import evaluate
+from training.baselines import histogram
+from training.evaluate import CHANGES, everyday, found_first, read_everyday, renderings
+from training.packs import save_pack
 
 pytestmark = pytest.mark.training
 

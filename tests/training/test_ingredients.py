@@ -12,25 +12,17 @@ import torch
 from gallery.demo import package_data
 from gallery.pictograms import is_shown, path_for
 from model.preprocess import MEAN, STD
-from model.training.augment import Views, make_views
-from model.training.batches import (
-    TONE_WEIGHT,
-    Share,
-    draw_batch,
-    draw_renderings,
-    match,
-    photographs,
-    pictograms,
-)
-from model.training.losses import CosineHead, pair_loss
-from model.training.optimiser import Muon, orthogonalise
-from model.training.packs import PackError
-from model.training.pictograms import draw_openmoji, is_toned, plain_code
-from model.training.processes import Together
-from model.training.recipe import Recipe
-from model.training.targets import build_targets, read_concepts, spoken_name
-from model.training.watch import hold_out, precision_at_1
 from tests.training.toys import toy_pack, toy_packs
+from training.augment import Views, make_views
+from training.batches import TONE_WEIGHT, Share, draw_batch, draw_renderings, match, photographs, pictograms
+from training.losses import CosineHead, pair_loss
+from training.optimiser import Muon, orthogonalise
+from training.packs import PackError
+from training.pictograms import draw_openmoji, is_toned, plain_code
+from training.processes import Together
+from training.recipe import Recipe
+from training.targets import build_targets, read_concepts, spoken_name
+from training.watch import hold_out, precision_at_1
 
 pytestmark = pytest.mark.training
 STILL = Views(area=(1.0, 1.0), aspect=1.0, flip=False, brightness=(1.0, 1.0), colour=0.0)

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from model.training import prepare
-from model.training.packs import PackError, load_pack, load_packs, save_pack
 from tests.training.toys import toy_pack
+from training import prepare
+from training.packs import PackError, load_pack, load_packs, save_pack
 
 pytestmark = pytest.mark.training
 

@@ -9,11 +9,11 @@ import pytest
 from PIL import Image
 
 from model import load_encoder
-from model.training import __main__ as command
-from model.training import plot
-from model.training.packs import save_pack
-from model.training.sheet import Row, draw_sheet
 from tests.training.toys import RECIPE, toy_packs
+from training import __main__ as command
+from training import plot
+from training.packs import save_pack
+from training.sheet import Row, draw_sheet
 
 pytestmark = pytest.mark.training
 

@@ -11,17 +11,17 @@ from torch.nn import functional
 
 from model import load_encoder
 from model.errors import CheckpointError
-from model.training.clock import Budget, Clock
-from model.training.export import difference, export
-from model.training.network import Network
-from model.training.processes import Together
-from model.training.run import train
-from model.training.state import Progress, save_state
-from model.training.trainer import LOG, STATE, Trainer, gather
-from model.training.warm import centre, warm_start
-from model.training.watch import encode
 from tests.support.checkpoints import random_pixels
 from tests.training.toys import RECIPE, toy_packs
+from training.clock import Budget, Clock
+from training.export import difference, export
+from training.network import Network
+from training.processes import Together
+from training.run import train
+from training.state import Progress, save_state
+from training.trainer import LOG, STATE, Trainer, gather
+from training.warm import centre, warm_start
+from training.watch import encode
 
 pytestmark = pytest.mark.training
 DEVICES = ["cpu"] + ["cuda"] * torch.cuda.is_available()

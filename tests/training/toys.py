@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from model.config import ViTConfig
-from model.training.packs import Pack
-from model.training.recipe import Recipe
+from training.packs import Pack
+from training.recipe import Recipe
 
 SIDE = 28
 NAMES = ("cat", "ship")

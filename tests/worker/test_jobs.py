@@ -19,12 +19,12 @@ from sqlalchemy import event
 
 from app.database import Search, Upload, utcnow
 from app.extensions import db
-from app.searches import lifecycle
 from app.transactions import transaction
 from gallery.catalog import item_id
 from gallery.store import Store
 from model import Encoder
 from tests.support.installation import PICTURES, Installation, drawing, picture
+from worker import attempts
 from worker.jobs import LEASE_SECONDS, PREVIEW_SIDE, run_search
 from worker.limits import Overrun
 from worker.runtime import Runtime
@@ -179,7 +179,7 @@ def test_a_database_that_is_held_for_long_puts_the_search_off(
     installation: Installation, worker: Runtime, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     search_id = installation.submit(enqueue=False)
-    real = getattr(lifecycle, step)
+    real = getattr(attempts, step)
     database = installation.directory / "vitrine.db"
     with monkeypatch.context() as patch, contextlib.closing(sqlite3.connect(database)) as other:
 
@@ -192,14 +192,14 @@ def test_a_database_that_is_held_for_long_puts_the_search_off(
 
         with installation.app.app_context():  # rather than ten seconds
             event.listen(db.engine, "checkout", lambda raw, *_: raw.execute("PRAGMA busy_timeout = 50"))
-        patch.setattr(lifecycle, step, held)
+        patch.setattr(attempts, step, held)
         run_search(str(search_id))
     assert worker.slot.held() is None
     row = installation.row(search_id)
     assert row is not None
     assert (row.status, row.error_code) == ("queued" if step == "claim" else "running", None)
     with installation.app.app_context():
-        assert lifecycle.reconcile(set(), utcnow() + timedelta(seconds=LEASE_SECONDS)).enqueue == [search_id]
+        assert attempts.reconcile(set(), utcnow() + timedelta(seconds=LEASE_SECONDS)).enqueue == [search_id]
     assert outcome(installation, search_id) == ("done", None)
 
 

@@ -9,10 +9,10 @@ import sqlalchemy as sa
 
 from app import queue
 from app.database import Search, utcnow
-from app.searches import lifecycle
 from app.transactions import transaction
 from app.uploads import storage
 from tests.support.installation import Installation, picture
+from worker import attempts
 from worker.reconciler import Reconciler
 
 
@@ -41,8 +41,8 @@ def test_a_search_whose_lease_lapsed_is_enqueued_again_and_one_that_is_renewed_i
 ) -> None:
     lapsed, renewed = installation.submit(enqueue=False), installation.submit(enqueue=False)
     with installation.app.app_context():
-        lifecycle.claim(lapsed, -1.0)
-        lifecycle.claim(renewed, 10.0)
+        attempts.claim(lapsed, -1.0)
+        attempts.claim(renewed, 10.0)
     Reconciler(installation.app).reconcile()
     assert live(installation) == {str(lapsed)}
 
@@ -50,9 +50,9 @@ def test_a_search_whose_lease_lapsed_is_enqueued_again_and_one_that_is_renewed_i
 def test_leases_lapse_also_while_redis_is_away(installation: Installation) -> None:
     search_id = installation.submit(enqueue=False)
     with installation.app.app_context():
-        for _ in range(lifecycle.MAX_ATTEMPTS):
+        for _ in range(attempts.MAX_ATTEMPTS):
             put(installation, search_id, status="queued")
-            lifecycle.claim(search_id, -1.0)
+            attempts.claim(search_id, -1.0)
     installation.redis.stop()
     assert Reconciler(installation.app).reconcile()
     row = installation.row(search_id)

@@ -1,0 +1,100 @@
+"""Checkpoint files: named tensors with shapes that are known before anything is read."""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from model.checkpoints.readers.npz import NpzFile
+from model.checkpoints.readers.pth import PthFile
+from model.checkpoints.readers.safetensors import SafetensorsFile
+from model.errors import CheckpointError
+
+SUFFIXES = (".safetensors", ".npz", ".pth")
+
+
+class Checkpoint(Protocol):
+    """An open checkpoint file of any format.
+
+    Attributes
+    ----------
+    shapes : dict of str to tuple of int
+        Every tensor's shape, by its name in the file.
+    metadata : dict of str to str
+        What the file says about itself; empty where the format has no place for it.
+    """
+
+    shapes: dict[str, tuple[int, ...]]
+    metadata: dict[str, str]
+
+    def read(self, name: str) -> NDArray[Any]:
+        """Read one tensor in its stored type."""
+
+    def close(self) -> None:
+        """Close the file."""
+
+
+_READERS: dict[str, type[SafetensorsFile] | type[NpzFile] | type[PthFile]] = {
+    ".safetensors": SafetensorsFile,
+    ".npz": NpzFile,
+    ".pth": PthFile,
+}
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn whatever reading a damaged file raises into one kind of error that names the file.
+
+    Raises
+    ------
+    CheckpointError
+    """
+    try:
+        yield
+    except (zipfile.BadZipFile, ValueError, EOFError, OSError, NotImplementedError) as error:
+        raise CheckpointError(f"{path}: the file is damaged or of another format: {error}") from error
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+
+
+@contextmanager
+def open_checkpoint(path: Path) -> Iterator[Checkpoint]:
+    """Open a checkpoint and close it at the end.
+
+    Parameters
+    ----------
+    path : Path
+        Its suffix tells the format: ``.safetensors``, ``.npz`` or ``.pth``.
+
+    Yields
+    ------
+    Checkpoint
+
+    Raises
+    ------
+    CheckpointError
+        There is no such file, or it is damaged or of another format.
+    """
+    reader = _READERS.get(path.suffix.lower())
+    if reader is None:
+        raise CheckpointError(f"{path}: a checkpoint ends in one of {', '.join(SUFFIXES)}.")
+    if not path.is_file():
+        raise CheckpointError(f"{path}: there is no such file. `flask model info` says how to get weights.")
+    with reading(path):
+        file: Checkpoint = reader(path)
+    try:
+        yield file
+    finally:
+        file.close()
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, as 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,1 @@
+"""The vision transformer itself: layers, positions, threads and the memory they work in."""

@@ -1,0 +1,104 @@
+"""The card that is written beside a checkpoint: what it is, what it was made of, and how."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+
+from training.packs import Pack
+from training.recipe import Recipe
+from training.state import Progress
+
+_CARD = """# {name}
+
+A ViT of DINOv2's architecture and Vitrine's own training: width {config.width}, depth {config.depth}, heads
+{config.heads}, patch {config.patch}, position table {config.grid} x {config.grid} ({config.image_size} px),
+{millions:.2f} M parameters, float16, {size:.1f} MiB. Preprocessing: shorter side {resize}, bicubic, centre
+crop {config.image_size}, ImageNet mean and standard deviation.
+SHA-256 of the checkpoint: {digest}.
+
+Trained on {device} for {hours:.2f} hours: {progress.step:,} steps, {progress.pictures:,} pictures seen.
+It began {begun}.
+
+## Data
+
+| what | pictures | source | licence |
+| --- | --- | --- | --- |
+{data}
+
+## Recipe
+
+| | |
+| --- | --- |
+{recipe}
+"""
+
+
+def write_card(
+    checkpoint: Path,
+    recipe: Recipe,
+    packs: Sequence[Pack],
+    progress: Progress,
+    init: Path | None,
+    device: str,
+) -> Path:
+    """Write ``README.md`` beside a checkpoint.
+
+    Parameters
+    ----------
+    checkpoint : Path
+    recipe : Recipe
+    packs : sequence of Pack
+        What it was trained on.
+    progress : Progress
+        How long.
+    init : Path or None
+        The checkpoint it began with.
+    device : str
+        What it was trained on, in words.
+
+    Returns
+    -------
+    Path
+    """
+    text = _CARD.format(
+        name=checkpoint.stem,
+        config=recipe.config,
+        millions=recipe.config.parameters / 1e6,
+        size=checkpoint.stat().st_size / 2**20,
+        resize=recipe.resize,
+        digest=_digest(checkpoint),
+        device=device,
+        hours=progress.seconds / 3600,
+        progress=progress,
+        begun=f"with `{init.name}` (SHA-256 {_digest(init)})" if init else "with random weights",
+        data=_data(packs),
+        recipe=_recipe(recipe),
+    )
+    path = checkpoint.with_name("README.md")
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _data(packs: Sequence[Pack]) -> str:
+    cells = (
+        (
+            pack.about["title"],
+            f"{len(pack.pictures):,} {pack.kind}",
+            pack.about["source"],
+            pack.about["licence"],
+        )
+        for pack in packs
+    )
+    return "\n".join(f"| {' | '.join(row)} |" for row in cells)
+
+
+def _recipe(recipe: Recipe) -> str:
+    values = {field.name: getattr(recipe, field.name) for field in fields(recipe) if field.name != "config"}
+    return "\n".join(f"| {name.replace('_', ' ')} | {value} |" for name, value in values.items())
