@@ -34,20 +34,20 @@ from tests.support.postgres import postgres_server
 from tests.support.servers import redis_server
 
 CORES = 2
-ALONE = 10  # one of so many pictures of the flood comes from one browser, before the others
-LOOK = 0.5  # seconds between two looks at the home page while the flood is on
+ALONE = 10  # one in this many pictures of the flood comes from one browser, before the others
+LOOK = 0.5  # seconds between two visits to the home page during the flood
 
 
 @dataclass(frozen=True)
 class Form:
-    """How long, and how much. Times are seconds, `pace` is searches a second of all browsers together."""
+    """Lengths and amounts. Times are in seconds; `pace` is searches per second of all browsers together."""
 
     warm_up: float = 60.0
     steady: float = 600.0
     recovery: float = 300.0
     pace: float = 5.0
     browsers: int = 50
-    members: int = 10  # browsers that are signed in
+    members: int = 10  # browsers that are logged in
     workers: int = 2
     flood: int = 1000
     uploads: int = 60
@@ -62,13 +62,13 @@ SHORT = Form(warm_up=5.0, steady=12.0, recovery=60.0, flood=200, uploads=8, gall
 
 @dataclass(frozen=True)
 class Site:
-    """An installation that is served, and by which processes."""
+    """A running installation and its processes."""
 
     roles: dict[str, int]
     installation: Installation
 
     def pending(self) -> int:
-        """How many searches wait or run."""
+        """Return the number of searches that wait or run."""
         with self.installation.app.app_context():
             statement = sa.select(sa.func.count()).where(Search.status.in_(PENDING))
             return db.session.scalar(statement) or 0
@@ -76,7 +76,7 @@ class Site:
 
 @contextlib.contextmanager
 def site(form: Form, database: str) -> Iterator[Site]:
-    """A site with a gallery of its own on ``sqlite`` or ``postgresql``, until the block ends."""
+    """Run a site with its own gallery on ``sqlite`` or ``postgresql`` until the block ends."""
     with contextlib.ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         redis = stack.enter_context(redis_server())
@@ -96,7 +96,7 @@ def site(form: Form, database: str) -> Iterator[Site]:
 
 
 def play(form: Form, database: str = "sqlite") -> Run:
-    """Visit a site as `form` says; return what was seen."""
+    """Visit a site as `form` says; return the measurements."""
     run = Run(cap=form.cap, wanted=round(form.pace * form.steady))
     pictures = photographs.uploads(form.uploads)
     with site(form, database) as visited:
@@ -119,7 +119,7 @@ async def _play(form: Form, url: str, run: Run, pictures: Sequence[bytes]) -> No
 
 
 async def _visits(form: Form, run: Run, browsers: Sequence[Browser]) -> None:
-    """Let every browser come and go; the first ones of them are signed in."""
+    """Let every browser come and go; the first ones are logged in."""
     run.answers.phase = WARM_UP
     began = time.perf_counter()
     end = began + form.warm_up + form.steady
@@ -143,7 +143,7 @@ async def _come_and_go(browser: Browser, form: Form, due: float, end: float) -> 
 
 
 async def _flood(form: Form, run: Run, browsers: Sequence[Browser]) -> None:
-    """Put in far more than may wait, by one browser alone and then by all; see the end of what was taken."""
+    """Submit far more than may wait, first from one browser, then from all; wait for what was accepted."""
     run.answers.phase = FLOOD
     alone = form.flood // ALONE
     over = asyncio.Event()
@@ -180,7 +180,7 @@ async def _see_ends(browser: Browser, searches: Sequence[browsing.Search], secon
 
 
 def main() -> int:
-    """Play a run; return 1 where a bound is missed."""
+    """Run the campaign; return 1 where a bound is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--short", action="store_true", help="less than a minute, and times are not judged")
     parser.add_argument("--steady", type=float, metavar="SECONDS", help="another length of the steady phase")
@@ -189,7 +189,7 @@ def main() -> int:
     form = SHORT if chosen.short else LONG
     if chosen.steady is not None:
         form = replace(form, steady=chosen.steady)
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])  # and so every process that is started
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])  # inherited by every process started
     run = play(form, chosen.database)
     print("\n".join(lines(run)))
     problems = missed(run, timed=not chosen.short)
