@@ -11,7 +11,7 @@ PICTURES = 24
 
 
 def drawing(number: int) -> Image.Image:
-    """One of `PICTURES` unlike pictures."""
+    """Draw one of `PICTURES` distinct pictures."""
     colours = [
         tuple(int(255 * part) for part in colorsys.hsv_to_rgb((number * 0.381966 + shift) % 1, 0.7, 0.9))
         for shift in (0.0, 0.4)
@@ -26,7 +26,7 @@ def drawing(number: int) -> Image.Image:
 
 
 def picture(number: int = 0) -> bytes:
-    """A drawing as a PNG file."""
+    """Return a drawing as a PNG file."""
     file = io.BytesIO()
     drawing(number).save(file, "PNG")
     return file.getvalue()

@@ -36,7 +36,7 @@ def redis_options() -> tuple[str, ...]:
 
 @pytest.fixture
 def redis(redis_options: tuple[str, ...]) -> Iterator[RedisUnderTest]:
-    """A Redis of the test's own."""
+    """A Redis for this test alone."""
     with redis_server(*redis_options) as server:
         yield server
 
@@ -45,7 +45,7 @@ def redis(redis_options: tuple[str, ...]) -> Iterator[RedisUnderTest]:
 def installation(
     template: Path, tmp_path: Path, redis: RedisUnderTest, backend: str, request: pytest.FixtureRequest
 ) -> Iterator[Installation]:
-    """A data directory of the test's own, with a database and a Redis; nothing runs yet."""
+    """A data directory for this test alone, with a database and a Redis; no process runs yet."""
     directory = tmp_path / "data"
     shutil.copytree(template, directory)
     environ = {} if backend == "sqlite" else {"DATABASE_URL": request.getfixturevalue("database_url")}

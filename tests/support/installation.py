@@ -83,7 +83,7 @@ class Installation:
         )
 
     def close(self) -> None:
-        """Let go of database and Redis."""
+        """Close the connections to database and Redis."""
         with self.app.app_context():
             db.engine.dispose()
             queue.connection().close()
@@ -91,7 +91,7 @@ class Installation:
     def submit(
         self, content: bytes | None = None, *, item: str | None = None, enqueue: bool = True
     ) -> uuid.UUID:
-        """Store a picture, or name an item, commit a search for it and enqueue that, as the web does."""
+        """Store a picture or name an item, commit a search for it and enqueue it, as the web process does."""
         with self.app.app_context():
             with transaction() as session:
                 search = Search(
@@ -110,7 +110,7 @@ class Installation:
             return search_id
 
     def again(self, search_id: uuid.UUID) -> uuid.UUID:
-        """Commit another search of the same picture; enqueue nothing."""
+        """Commit another search with the same picture, without enqueueing it."""
         with self.app.app_context(), transaction() as session:
             first = session.get_one(Search, search_id)
             search = Search(
@@ -121,7 +121,7 @@ class Installation:
             return search.id
 
     def row(self, search_id: uuid.UUID) -> Search | None:
-        """The search as it is now, detached."""
+        """Return the search as it is now, detached."""
         with self.app.app_context():
             found = db.session.get(Search, search_id, populate_existing=True)
             if found is not None:
@@ -129,7 +129,7 @@ class Installation:
             return found
 
     def results(self, search_id: uuid.UUID) -> list[str]:
-        """Names of the hits, best first."""
+        """Return the names of the hits, best first."""
         with self.app.app_context():
             statement = sa.select(SearchResult.name).where(SearchResult.search_id == search_id)
             return list(db.session.scalars(statement.order_by(SearchResult.rank)))
@@ -177,7 +177,7 @@ class Installation:
             self._serving_worker.enter_context(self.worker())
 
     def searchers(self) -> list[int]:
-        """Process ids of the searchers that Redis knows of."""
+        """Return the process ids of the searchers registered in Redis."""
         client = self.redis.client()
         try:
             keys = client.smembers(f"rq:workers:{QUEUE_NAME}")
