@@ -1,4 +1,4 @@
-"""An application on a database of its own, for every room that needs one."""
+"""An application on a fresh database, for every package that needs one."""
 
 from __future__ import annotations
 
@@ -60,13 +60,13 @@ def database_url(backend: str, tmp_path: Path, request: pytest.FixtureRequest) -
 
 @pytest.fixture
 def redis_url(tmp_path: Path) -> str:
-    """Where no Redis is, unless a test says otherwise: searches wait."""
+    """An address without a Redis, unless a test overrides it: searches wait."""
     return f"unix://{tmp_path}/no-redis.sock"
 
 
 @pytest.fixture
 def environ() -> dict[str, str]:
-    """Settings of one test, by parametrizing or overriding."""
+    """Settings of one test; override or parametrise it."""
     return {}
 
 
@@ -84,7 +84,7 @@ def settings(tmp_path: Path, database_url: str, redis_url: str, environ: dict[st
 
 @pytest.fixture(scope="session")
 def compiled_templates(tmp_path_factory: pytest.TempPathFactory) -> BytecodeCache:
-    """Compiling them anew for each application takes most of a short test's time."""
+    """Compiling templates for each application takes most of a short test's time."""
     return FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
 
 
@@ -101,20 +101,20 @@ def app(settings: Settings, compiled_templates: BytecodeCache) -> Iterator[Flask
 
 @pytest.fixture
 def client(app: Flask) -> Browser:
-    """A browser that has not been here before."""
+    """A browser without cookies."""
     return Browser(app)
 
 
 @pytest.fixture
 def context(app: Flask) -> Iterator[Flask]:
-    """For what is called within the application and not through its pages."""
+    """An application context, for what is called directly and not through pages."""
     with app.app_context():
         yield app
 
 
 @pytest.fixture
 def maria(client: Browser) -> Browser:
-    """A browser that is signed in to a new account."""
+    """A browser that is logged in to a new account."""
     client.signup()
     assert client.logged_in()
     return client
@@ -123,5 +123,5 @@ def maria(client: Browser) -> Browser:
 def _writes_in_transactions(connection: sa.Connection, _cursor: Any, statement: str, *_rest: Any) -> None:
     writes = statement.lstrip().upper().startswith(("INSERT", "UPDATE", "DELETE"))
     assert not writes or connection.get_execution_options().get(WRITING), (
-        "written outside of `transaction`, where SQLite may refuse"
+        "written outside `transaction`, where SQLite may refuse"
     )

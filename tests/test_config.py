@@ -1,4 +1,4 @@
-"""Settings: right ones are typed, wrong ones are named."""
+"""Settings: valid ones become typed, invalid ones are named."""
 
 from __future__ import annotations
 

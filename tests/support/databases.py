@@ -1,4 +1,4 @@
-"""Databases with the tables in them."""
+"""Migrated databases."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from tests.support.postgres import postgres_server
 
 KEY = "a key for tests only"
 BACKEND = os.environ.get("VITRINE_TEST_DATABASE", "sqlite")
-"""What tests run on that do not say it themselves: ``sqlite`` or ``postgresql``."""
+"""The database of tests that do not choose one: ``sqlite`` or ``postgresql``."""
 
 
 def migrate(settings: Settings) -> None:
-    """Bring the database that `settings` name to this version, and let it go."""
+    """Migrate the database that `settings` name, and close it."""
     application = create_app(settings)
     with application.app_context():
         upgrade()
@@ -28,7 +28,7 @@ def migrate(settings: Settings) -> None:
 
 @contextlib.contextmanager
 def own_database() -> Iterator[dict[str, str]]:
-    """Settings for a site that outlives a test: on PostgreSQL a server of its own, which no test empties."""
+    """Settings for a site that outlives a test: on PostgreSQL a separate server, which no test empties."""
     if BACKEND == "sqlite":
         yield {}  # its own file, in its own folder
         return

@@ -1,4 +1,4 @@
-"""The worker with an encoder that waits, so that a test can strike in the middle of a search.
+"""The worker with an encoder that waits, so that a test can intervene in the middle of a search.
 
 ``python -m tests.support.gated_worker``: in the folder ``GATE`` the encoder leaves a file ``encoding-<pid>``,
 and goes on when the file ``open`` or ``open-<pid>`` is there. ``HANG`` makes it misbehave in a way of its own

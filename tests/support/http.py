@@ -17,7 +17,7 @@ from unittest import mock
 
 @dataclass
 class Page:
-    """What the server answers at one path.
+    """The server's answer at one path.
 
     `statuses` and `breaks` are used up one per request: the status of the first answers, and the bytes after
     which they break off. `claimed` is announced in place of the true length; -1 announces none.
@@ -45,7 +45,7 @@ class Asked:
 
 
 class Site:
-    """The pages, and what has been asked for."""
+    """The pages, and the requests so far."""
 
     def __init__(self, port: int) -> None:
         self.address = f"http://127.0.0.1:{port}"
@@ -57,22 +57,22 @@ class Site:
         self.closing = threading.Event()
 
     def put(self, path: str, page: Page | bytes) -> str:
-        """Answer `path` with `page` from now on; returns the address."""
+        """Answer `path` with `page` from now on; return the address."""
         self.pages[path] = page if isinstance(page, Page) else Page(page)
         return self.address + path
 
     def redirect(self, path: str, location: str) -> str:
-        """Send whoever asks for `path` on to `location`."""
+        """Redirect `path` to `location`."""
         return self.put(path, Page(b"moved", status=302, headers={"Location": location}))
 
     def ranges_asked(self) -> list[str]:
-        """The Range header of each request, empty where there was none."""
+        """Return the Range header of each request, empty where there was none."""
         return [asked.headers.get("range", "") for asked in self.asked]
 
 
 @contextlib.contextmanager
 def serving() -> Iterator[Site]:
-    """A site, up while the block runs; a proxy set outside is left aside."""
+    """Serve a site while the block runs; proxies set in the environment are ignored."""
     with _Server(("127.0.0.1", 0), _Handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()
@@ -139,7 +139,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(body, page)
 
     def _start(self, page: Page) -> int:
-        """Where the answer begins."""
+        """Return where the answer starts."""
         asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
         condition = self.headers.get("If-Range")
         if not (asked and page.ranges) or (condition and condition != page.etag):

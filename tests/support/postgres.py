@@ -30,14 +30,14 @@ class PostgresUnderTest:
         self.url = f"postgresql://postgres@/postgres?host={directory}"
 
     def answers(self) -> bool:
-        """Whether the server takes connections."""
+        """Return whether the server accepts connections."""
         with contextlib.suppress(psycopg.OperationalError):
             self._run("SELECT 1")
             return True
         return False
 
     def empty(self) -> None:
-        """Remove every row but those that the migrations made; faster than a new database."""
+        """Delete every row except those that the migrations made; faster than a new database."""
         rows = Base.metadata.sorted_tables
         statements = [str(table.delete()) for table in reversed(rows) if table.name != "leases"]
         self._run("; ".join([*statements, "UPDATE leases SET holder = NULL, until = NULL"]))
@@ -52,20 +52,20 @@ class PostgresUnderTest:
 
 
 def cut(url: str) -> None:
-    """Let the server end every connection but the one that asks for it."""
+    """Make the server end every connection except this one."""
     others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
     with contextlib.closing(psycopg.connect(url, autocommit=True)) as connection:
         connection.execute(others)
 
 
 def installed() -> bool:
-    """Whether there is a PostgreSQL to start."""
+    """Return whether a PostgreSQL is installed."""
     return _program("initdb") is not None
 
 
 @contextlib.contextmanager
 def postgres_server(*options: str) -> Iterator[PostgresUnderTest]:
-    """A server until the block ends; `options` (``"synchronous_commit=on"``) go before `OPTIONS`."""
+    """Run a server until the block ends; `options` (``"synchronous_commit=on"``) go before `OPTIONS`."""
     with tempfile.TemporaryDirectory(prefix="vitrine-pg-") as folder:
         directory = Path(folder)
         who = _user()
@@ -88,7 +88,7 @@ def postgres_server(*options: str) -> Iterator[PostgresUnderTest]:
 
 
 def _program(name: str) -> Path | None:
-    """Debian keeps the server's programs away from the path."""
+    """Find the server's programs, which Debian keeps off the PATH."""
     found = shutil.which(name)
     if found:
         return Path(found)
@@ -97,7 +97,7 @@ def _program(name: str) -> Path | None:
 
 
 def _user() -> dict[str, Any]:
-    """PostgreSQL refuses to run as root; its package brings a user for it."""
+    """Return the user that PostgreSQL's package creates; the server refuses to run as root."""
     if os.geteuid() != 0:
         return {}
     account = pwd.getpwnam("postgres")

@@ -1,4 +1,4 @@
-"""Files that may not be read, also where the tests are root's, to whom nothing is forbidden."""
+"""Unreadable files, also where the tests run as root, who may read everything."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NOBODY = 65534
 
 @pytest.fixture
 def public_folder() -> Iterator[Path]:
-    """A folder that everyone may enter, as pytest's own is not."""
+    """A folder that every user may enter, unlike pytest's own."""
     with tempfile.TemporaryDirectory() as name:
         Path(name).chmod(0o755)
         yield Path(name)
@@ -23,7 +23,7 @@ def public_folder() -> Iterator[Path]:
 
 @contextlib.contextmanager
 def without_privileges() -> Iterator[None]:
-    """Stop being root, to whom nothing is forbidden."""
+    """Give up root, who may read everything."""
     if os.geteuid() != 0:
         yield
         return

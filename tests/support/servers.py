@@ -1,4 +1,4 @@
-"""Real servers for tests: each is a process of its own, ended when the test ends."""
+"""Real servers for tests, each a separate process that ends with the test."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class RedisUnderTest(RedisServer):
-    """A Redis that can be killed, frozen, emptied and brought back at the same address."""
+    """A Redis that can be killed, frozen, emptied and restarted at the same address."""
 
     def kill(self) -> None:
         """SIGKILL: nothing more is written."""
@@ -31,7 +31,7 @@ class RedisUnderTest(RedisServer):
         self.process.wait()
 
     def pause(self) -> None:
-        """SIGSTOP: connections are taken by the kernel, nothing is answered."""
+        """SIGSTOP: the kernel accepts connections, nothing answers."""
         self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
@@ -39,14 +39,14 @@ class RedisUnderTest(RedisServer):
         self._signal(signal.SIGCONT)
 
     def restart(self, *, empty: bool = False) -> None:
-        """Start again at the same address, with what the append-only file holds or `empty`."""
+        """Start again at the same address, with the append-only file's content or `empty`."""
         self.stop()
         if empty:
             shutil.rmtree(self.directory)
         self.start()
 
     def client(self) -> redis.Redis:
-        """A new connection, to be closed by the caller."""
+        """Return a new connection; the caller closes it."""
         return redis.Redis.from_url(self.url, socket_timeout=5.0)
 
     def stop(self) -> None:
@@ -72,14 +72,14 @@ def redis_server(*options: str) -> Iterator[RedisUnderTest]:
 
 
 def free_port() -> int:
-    """A port of the loopback that was free a moment ago."""
+    """Return a loopback port that was free a moment ago."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
 
 
 def answers(address: str) -> bool:
-    """Whether a web server of ours answers there."""
+    """Return whether a Vitrine web server answers there."""
     try:
         with urllib.request.urlopen(f"{address}/healthz", timeout=2.0) as response:  # noqa: S310 - http only
             return response.status == 200
@@ -88,7 +88,7 @@ def answers(address: str) -> bool:
 
 
 class Process:
-    """A program of ours in a session of its own, its output in a file."""
+    """One of our programs in a separate session, its output in a file."""
 
     def __init__(self, command: Sequence[str], environ: Mapping[str, str], log: Path) -> None:
         self.log = log
@@ -104,11 +104,11 @@ class Process:
             )
 
     def alive(self) -> bool:
-        """Whether the program itself runs."""
+        """Return whether the program itself runs."""
         return self.popen.poll() is None
 
     def output(self) -> str:
-        """What it has written so far."""
+        """Return its output so far."""
         return self.log.read_text(errors="replace")
 
     def signal(self, number: signal.Signals) -> None:
@@ -116,15 +116,15 @@ class Process:
         self.popen.send_signal(number)
 
     def wait(self, seconds: float = 20.0) -> int:
-        """Wait for its end; return the exit status."""
+        """Wait for it to end; return the exit status."""
         return self.popen.wait(seconds)
 
     def family(self) -> set[int]:
-        """Process ids of the program and of all that it has started, orphans too."""
+        """Return the process ids of the program and of everything it has started, orphans included."""
         return {pid for pid, _, session in _processes() if session == self.popen.pid}
 
     def descendants(self) -> set[int]:
-        """Process ids of what it has started, in whatever session, as long as no parent between has died."""
+        """Return the process ids of its descendants in any session, as long as no parent between has died."""
         parents = {pid: parent for pid, parent, _ in _processes()}
         found = {self.popen.pid}
         while more := {pid for pid, parent in parents.items() if parent in found} - found:
@@ -132,7 +132,7 @@ class Process:
         return found - {self.popen.pid}
 
     def end(self) -> None:
-        """SIGTERM, and SIGKILL for whatever then is left."""
+        """SIGTERM, then SIGKILL for what is left."""
         if self.alive():
             self.signal(signal.SIGTERM)
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -160,12 +160,12 @@ def process(
 
 
 def alive(pid: int) -> bool:
-    """Whether a process is there and no zombie."""
+    """Return whether a process exists and is not a zombie."""
     return any(pid == each for each, _, _ in _processes())
 
 
 def _processes() -> Iterator[tuple[int, int, int]]:
-    """Process id, parent and session of every process that is no zombie (Linux)."""
+    """Yield process id, parent and session of every process that is not a zombie (Linux)."""
     for directory in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):  # ended meanwhile
             state, parent, _, session = (directory / "stat").read_text().rpartition(")")[2].split()[:4]

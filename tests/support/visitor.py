@@ -1,4 +1,4 @@
-"""A person at a browser: what tests do on the pages, and a watch over the browser's console."""
+"""A person at a browser: what tests do on the pages, while the browser's console is watched."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ class Hit(NamedTuple):
 
 
 def chromium() -> str | None:
-    """Where Chromium is, if it is."""
+    """Return the path of Chromium, or None."""
     return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
 class Visitor:
-    """A browser with cookies of its own.
+    """A browser with separate cookies.
 
     Whatever its console says of errors, breaches of the content policy among them, is kept in `complaints`,
     and fails the test unless the test has said with `expects` that it will come.
@@ -59,11 +59,11 @@ class Visitor:
         self.page: Page = self.context.new_page()
 
     def expects(self, complaint: str) -> None:
-        """Let the console say this."""
+        """Allow this console message."""
         self._expected.append(complaint)
 
     def unexpected(self) -> list[str]:
-        """What the console has complained of."""
+        """Return the console messages that no test allowed."""
         return [said for said in self.complaints if not any(part in said for part in self._expected)]
 
     def open(self, path: str = "/") -> int:
@@ -73,7 +73,7 @@ class Visitor:
         return response.status
 
     def statuses(self, *paths: str) -> list[int]:
-        """What each of these answers this browser."""
+        """Return what this browser gets for each of these paths."""
         return [self.context.request.get(path).status for path in paths]
 
     def another_tab(self) -> Visitor:
@@ -87,14 +87,14 @@ class Visitor:
         self.page.set_input_files("#image", file)
 
     def submit(self, file: Path | FilePayload) -> str:
-        """Put a picture in; return the path of its search."""
+        """Submit a picture; return the path of its search."""
         self.open()
         self.choose(file)
         self.page.click("[data-submit]")
         return self.search_path()
 
     def search(self, file: Path | FilePayload) -> str:
-        """Put a picture in, and wait for the results; return the path of the search."""
+        """Submit a picture and wait for the results; return the path of the search."""
         path = self.submit(file)
         self.wait_for_results()
         return path
@@ -109,7 +109,7 @@ class Visitor:
         expect(self.page.get_by_role("heading", level=1)).to_have_text("The most similar pictures")
 
     def results(self) -> list[Hit]:
-        """Read the results off the page."""
+        """Read the results from the page."""
         found = self.page.locator(".results .result").all()
         return [
             Hit(int(_last(one, ".result-rank")), float(_last(one, ".result-score")), _name(one))
@@ -117,7 +117,7 @@ class Visitor:
         ]
 
     def signup(self, name: str, password: str = PASSWORD) -> None:
-        """Make an account and be signed in to it."""
+        """Sign up, which logs in as well."""
         self.open("/signup")
         self.page.get_by_label("Name").fill(name)
         self.page.get_by_label("Password", exact=True).fill(password)
@@ -125,13 +125,13 @@ class Visitor:
         expect(self.page.get_by_role("link", name=name)).to_be_visible()
 
     def logout(self) -> None:
-        """Sign out."""
+        """Log out."""
         self.open("/account")
         self.page.get_by_role("button", name="Log out", exact=True).click()
         expect(self.page.get_by_role("link", name="Log in")).to_be_visible()
 
     def drop(self, file: Path) -> None:
-        """Drag a file from the desktop onto the page and let go, through the browser's own drag and drop."""
+        """Drop a file from the desktop onto the page, with the browser's own drag and drop."""
         devtools = self.context.new_cdp_session(self.page)
         data = {"items": [], "files": [str(file)], "dragOperationsMask": 1}
         for kind in ("dragEnter", "dragOver", "drop"):
@@ -144,7 +144,7 @@ class Visitor:
 
 
 def _last(within: Locator, selector: str) -> str:
-    """The number at the end, after the word that only screen readers hear."""
+    """Return the number at the end, after the word for screen readers."""
     return within.locator(selector).inner_text().split()[-1]
 
 

@@ -1,7 +1,7 @@
 """Clients of the installation: browsers that send the form, and programs that use the API.
 
-Each does what a sensible one does. No answer: the same submission again. A refusal: wait as long as it says,
-then begin anew. A search that failed and may be tried again: press Retry.
+Each behaves as a sensible client does. No answer: send the same submission again. A refusal: wait as long as
+it says, then start anew. A search that failed and may be retried: press Retry.
 """
 
 from __future__ import annotations
@@ -16,31 +16,31 @@ from typing import Any, Protocol
 
 import requests
 
-from tests.campaigns.chaos.stage import signed
+from tests.campaigns.chaos.deployment import signed
 from tests.campaigns.chaos.tickets import Ticket
 from tests.support.web import JSON, TOKEN
 
 TIMEOUTS = (3.0, 15.0)  # seconds to connect, and without a byte of the answer
 REPEAT = 0.5  # seconds after no answer
-POLL = 1.0  # seconds between two looks at a search
+POLL = 1.0  # seconds between two status requests
 LONG_POLL = 5  # seconds that a program lets the server wait
-LONGEST_WAIT = 10.0  # seconds after a refusal, whatever it says
+LONGEST_WAIT = 10.0  # seconds after a refusal, at most
 REFUSALS = (429, 503)
 
 
 class NoAnswerError(Exception):
-    """The server did not answer, or not as far as was needed to ask."""
+    """The server did not answer, or sent no form to submit."""
 
 
-class Door(Protocol):
-    """A way in."""
+class Transport(Protocol):
+    """How a client talks to the site."""
 
     def send(self, content: bytes, submission: str) -> requests.Response: ...
-    def look(self, search_id: str) -> requests.Response: ...
+    def status(self, search_id: str) -> requests.Response: ...
     def again(self, search_id: str) -> str | None:
-        """Press Retry: the new search's id; None where this way in has no such thing."""
+        """Press Retry and return the new search's id; None where the transport has no Retry."""
 
-    def leave(self) -> None:
+    def close(self) -> None:
         """Close the connection."""
 
 
@@ -50,7 +50,7 @@ class _Caller:
         self._session = requests.Session()
         self._session.trust_env = False
 
-    def leave(self) -> None:
+    def close(self) -> None:
         self._session.close()
 
     def _ask(self, method: str, path: str, **options: Any) -> requests.Response:
@@ -63,14 +63,14 @@ class _Caller:
 
 
 class Page(_Caller):
-    """A browser: it looks at the home page, sends the form, and asks for the status as the script does."""
+    """A browser: loads the home page, sends the form, and polls the status as the page's script does."""
 
     def send(self, content: bytes, submission: str) -> requests.Response:
         files = {"image": ("p.png", io.BytesIO(content), "image/png")}
         form = {"csrf_token": self._token(), "submission": submission}
         return self._ask("POST", "/searches", data=form, files=files, headers=JSON)
 
-    def look(self, search_id: str) -> requests.Response:
+    def status(self, search_id: str) -> requests.Response:
         return self._ask("GET", f"/searches/{search_id}/status")
 
     def again(self, search_id: str) -> str | None:
@@ -88,7 +88,7 @@ class Page(_Caller):
 
 
 class Program(_Caller):
-    """A program with a token."""
+    """A program with an API token."""
 
     def __init__(self, address: str, token: str) -> None:
         super().__init__(address)
@@ -98,7 +98,7 @@ class Program(_Caller):
         headers = {"Idempotency-Key": submission, "Content-Type": "image/png"}
         return self._ask("POST", "/api/v1/searches", data=content, headers=headers)
 
-    def look(self, search_id: str) -> requests.Response:
+    def status(self, search_id: str) -> requests.Response:
         return self._ask("GET", f"/api/v1/searches/{search_id}?wait={LONG_POLL}")
 
     def again(self, search_id: str) -> str | None:
@@ -106,50 +106,49 @@ class Program(_Caller):
 
 
 class Client:
-    """Somebody with a way in, who carries out searches one after another.
+    """A client that carries out searches one after another.
 
     Parameters
     ----------
-    door : Door
-        The way in.
+    transport : Transport
     pictures : list of bytes
         The campaign's.
     tickets : list of Ticket
-        Where every submission is noted.
+        Every submission is appended to it.
     ending : threading.Event
-        Set when nobody shall wait any longer.
+        Set when clients must stop waiting.
     """
 
     def __init__(
-        self, door: Door, pictures: list[bytes], tickets: list[Ticket], ending: threading.Event
+        self, transport: Transport, pictures: list[bytes], tickets: list[Ticket], ending: threading.Event
     ) -> None:
-        self._door, self._pictures, self._tickets, self._ending = door, pictures, tickets, ending
+        self._transport, self._pictures, self._tickets, self._ending = transport, pictures, tickets, ending
         self._mine: list[Ticket] = []
 
     def search(self, name: str, picture: int) -> None:
-        """Search until there is an end that stays."""
+        """Search until the search ends for good."""
         names = (f"{name}-{number}" for number in itertools.count(1))
         ticket = self._submitted(names, picture)
         while ticket is not None and self._ended(ticket) and ticket.status == "failed":
             ticket = self._again(ticket) or self._submitted(names, picture)
 
-    def look_once_more(self) -> None:
-        """See whether everything that was told still holds, and leave."""
+    def verify(self) -> None:
+        """Check that everything it was told still holds, and close the connection."""
         for ticket in self._mine:
             if not ticket.ended:
                 continue
             told = Ticket(ticket.submission, ticket.picture)
-            answer = self._patiently(functools.partial(self._door.look, ticket.search_id))
+            answer = self._patiently(functools.partial(self._transport.status, ticket.search_id))
             if answer is None or answer.status_code != 200:
-                ticket.wrong.append(f"looked once more: {answer and answer.status_code}")
+                ticket.wrong.append(f"verified: {answer and answer.status_code}")
                 continue
             told.take(answer.json())
             if (told.status, told.code, told.hits) != (ticket.status, ticket.code, ticket.hits):
-                ticket.wrong.append(f"looked once more: {told.status} {told.code} {told.hits}")
-        self._door.leave()
+                ticket.wrong.append(f"verified: {told.status} {told.code} {told.hits}")
+        self._transport.close()
 
     def _submitted(self, names: Iterator[str], picture: int) -> Ticket | None:
-        """Submit until accepted, each refusal followed by a submission of the next name."""
+        """Submit until accepted; after each refusal, submit under the next name."""
         while not self._ending.is_set():
             ticket = self._note(Ticket(next(names), picture))
             pause = self._submit(ticket)
@@ -159,16 +158,16 @@ class Client:
         return None
 
     def _submit(self, ticket: Ticket) -> float:
-        """Send one submission until it is accepted or refused; return how long to wait then.
+        """Send one submission until it is accepted or refused; return how long to wait afterwards.
 
-        Once a try has gone unanswered it may have got in, so that a later refusal says nothing of it.
+        A request without an answer may have been accepted, so a later refusal does not count for it.
         """
         content = signed(self._pictures[ticket.picture], ticket.submission)
         ticket.asked = time.time()
         unanswered = False
         while not self._ending.is_set():
             try:
-                answer = self._door.send(content, ticket.submission)
+                answer = self._transport.send(content, ticket.submission)
             except NoAnswerError:
                 unanswered = True
                 ticket.tries += 1
@@ -188,8 +187,8 @@ class Client:
         return 0.0
 
     def _ended(self, ticket: Ticket) -> bool:
-        """Watch a search to its end; False where it came to none."""
-        look = functools.partial(self._door.look, ticket.search_id)
+        """Watch a search to its end; return False where it has none."""
+        look = functools.partial(self._transport.status, ticket.search_id)
         while (answer := self._patiently(look)) is not None:
             if answer.status_code != 200:
                 ticket.wrong.append(f"watched: status {answer.status_code}")
@@ -203,11 +202,11 @@ class Client:
         return False
 
     def _again(self, failed: Ticket) -> Ticket | None:
-        """Press Retry, until there is an answer; None where there is no such button."""
+        """Press Retry until there is an answer; return None where the transport has no Retry."""
         while not self._ending.is_set():
             failed.presses += 1
             try:
-                search_id = self._door.again(failed.search_id)
+                search_id = self._transport.again(failed.search_id)
             except NoAnswerError:
                 self._ending.wait(REPEAT)
                 continue
@@ -221,7 +220,7 @@ class Client:
         return None
 
     def _patiently(self, ask: Callable[[], requests.Response]) -> requests.Response | None:
-        """Ask until there is an answer that is no refusal; None where the campaign ends first."""
+        """Ask until the answer is not a refusal; return None where the campaign ends first."""
         while not self._ending.is_set():
             try:
                 answer = ask()

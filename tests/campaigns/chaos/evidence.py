@@ -1,4 +1,4 @@
-"""What is left of a campaign when all is quiet: rows, files, Redis, logs, processes."""
+"""What a campaign leaves when everything is quiet: rows, files, Redis keys, logs, processes."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ import sqlalchemy as sa
 
 from app.database import Search, SearchResult, Upload, utcnow
 from app.extensions import db
-from tests.campaigns.chaos.stage import Stage, signature
-from tests.campaigns.chaos.strikes import Blow
+from tests.campaigns.chaos.deployment import Deployment, signature
+from tests.campaigns.chaos.injections import Injection
 from tests.campaigns.chaos.tickets import Hit, Ticket
 from worker import housekeeping
 
-WORKER = re.compile(r"Worker [0-9a-f]{32}:")  # as RQ calls each of them in its log
+WORKER = re.compile(r"Worker [0-9a-f]{32}:")  # as RQ names each of them in its log
 TOO_LATE = "search is ours no longer"
 MOVED = timedelta(hours=2)  # the sweep spares files of the last hour
 
 
 @dataclass
 class Row:
-    """One search as the database has it."""
+    """One search as the database holds it."""
 
     id: str
     submission: str
@@ -47,11 +47,11 @@ class Files:
     Attributes
     ----------
     missing : list of str
-        Files that rows name and that are not there.
+        Files that rows name and that do not exist.
     orphans : dict
-        Files without a row, and the submission that each came with as far as it says.
+        Files without a row, and the submission that each came with where it says so.
     unswept : list of str
-        Files without a row that the sweep has left, with its clock moved on.
+        Files without a row that the sweep left although its clock was moved on.
     """
 
     missing: list[str] = field(default_factory=list)
@@ -61,18 +61,18 @@ class Files:
 
 @dataclass
 class Logs:
-    """What the processes have written.
+    """What the processes have logged.
 
     Attributes
     ----------
     errors : dict
-        Errors, by what was said and what had been raised.
+        Number of errors, by event and exception.
     stray : list of str
-        Lines that are no log's: tracebacks, warnings.
+        Lines that are not log entries: tracebacks, warnings.
     finished : dict
-        By search, how often a process has said that it wrote the results.
+        By search, how often a process logged that it wrote the results.
     late : int
-        How often a process was told that it came too late, and wrote nothing.
+        How often a process came too late and wrote nothing.
     """
 
     errors: dict[str, int] = field(default_factory=dict)
@@ -83,7 +83,7 @@ class Logs:
 
 @dataclass
 class Evidence:
-    """All that is judged.
+    """Everything that `findings` looks at.
 
     Attributes
     ----------
@@ -92,13 +92,13 @@ class Evidence:
     in_time : bool
         Whether all searches had ended `PATIENCE` after the last fault.
     redis : list of str
-        Keys of jobs in Redis, where nothing is to be done any more.
+        Keys of jobs left in Redis when no job is left to do.
     leftovers : int
-        Processes that dead services have left behind, and that have not noticed it.
+        Processes that dead services have left behind and that still run.
     """
 
     tickets: list[Ticket]
-    blows: list[Blow]
+    injections: list[Injection]
     expected: dict[int, list[Hit]]
     rows: list[Row] = field(default_factory=list)
     files: Files = field(default_factory=Files)
@@ -108,18 +108,18 @@ class Evidence:
     in_time: bool = True
 
     def save(self, path: Path) -> None:
-        """Keep it as JSON."""
+        """Write it as JSON."""
         path.write_text(json.dumps(dataclasses.asdict(self), indent=1))
 
     @classmethod
     def load(cls, path: Path) -> Evidence:
-        """Read what `save` has kept."""
+        """Read what `save` wrote."""
         kept = json.loads(path.read_text())
         kept |= {
             "tickets": [Ticket(**each | {"hits": _hits(each["hits"])}) for each in kept["tickets"]],
             "rows": [Row(**each | {"hits": _hits(each["hits"])}) for each in kept["rows"]],
             "expected": {int(picture): _hits(hits) for picture, hits in kept["expected"].items()},
-            "blows": [Blow(**each) for each in kept["blows"]],
+            "injections": [Injection(**each) for each in kept["injections"]],
             "files": Files(**kept["files"]),
             "logs": Logs(**kept["logs"]),
         }
@@ -127,7 +127,7 @@ class Evidence:
 
 
 def rows() -> list[Row]:
-    """Every search that the database of the application at hand has."""
+    """Return every search in the database of the current application."""
     hits: dict[object, list[Hit]] = {}
     for hit in db.session.scalars(sa.select(SearchResult).order_by(SearchResult.rank)):
         hits.setdefault(hit.search_id, []).append((hit.rank, hit.item_id, hit.name, hit.score))
@@ -147,18 +147,18 @@ def rows() -> list[Row]:
     ]
 
 
-def files(stage: Stage) -> Files:
+def files(deployment: Deployment) -> Files:
     """Compare the folder of pictures with the rows, sweep it, and compare again."""
     named = {name for upload in db.session.scalars(sa.select(Upload)) for name in upload.files}
     db.session.rollback()
-    there = _names(stage.uploads)
-    orphans = {name: signature((stage.uploads / name).read_bytes()) for name in sorted(there - named)}
+    there = _names(deployment.uploads)
+    orphans = {name: signature((deployment.uploads / name).read_bytes()) for name in sorted(there - named)}
     housekeeping.sweep(utcnow() + MOVED)
-    return Files(sorted(named - there), orphans, sorted(_names(stage.uploads) - named))
+    return Files(sorted(named - there), orphans, sorted(_names(deployment.uploads) - named))
 
 
 def logs(paths: Iterable[Path]) -> Logs:
-    """Read what the processes have written; what a kill has broken off in the last line is left out."""
+    """Read the log files; a last line that a kill has cut off is left out."""
     stray: list[str] = []
     errors, finished, late = Counter[str](), Counter[str](), 0
     for path in paths:
@@ -178,18 +178,18 @@ def logs(paths: Iterable[Path]) -> Logs:
     return Logs(dict(errors), stray, dict(finished), late)
 
 
-def books(stage: Stage) -> list[str]:
-    """Keys in Redis that stand for jobs, done or to do, and that do not go by themselves."""
-    client = stage.redis.client()
+def job_keys(deployment: Deployment) -> list[str]:
+    """Return the keys in Redis that stand for jobs and that never expire."""
+    client = deployment.redis.client()
     try:
-        keys = [key.decode() for pattern in BOOKS for key in client.scan_iter(pattern)]
-        return sorted(key for key in keys if client.ttl(key) == FOR_EVER)
+        keys = [key.decode() for pattern in JOB_KEYS for key in client.scan_iter(pattern)]
+        return sorted(key for key in keys if client.ttl(key) == NO_EXPIRY)
     finally:
         client.close()
 
 
-FOR_EVER = -1
-BOOKS = ("rq:job:*", "rq:queue:*", "rq:wip:*", "rq:executions:*", "vitrine:quarantine:*")
+NO_EXPIRY = -1
+JOB_KEYS = ("rq:job:*", "rq:queue:*", "rq:wip:*", "rq:executions:*", "vitrine:quarantine:*")
 
 
 def _names(folder: Path) -> set[str]:
@@ -201,5 +201,5 @@ def _seconds(moment: datetime | None) -> float:
 
 
 def _hits(kept: list[tuple[int, str, str, float]]) -> list[Hit]:
-    """JSON knows lists only."""
+    """Turn JSON's lists into tuples."""
     return [(rank, item, name, score) for rank, item, name, score in kept]

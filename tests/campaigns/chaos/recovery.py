@@ -1,4 +1,4 @@
-"""How soon after each fault a search was done again."""
+"""Seconds from each fault until a search was done again."""
 
 from __future__ import annotations
 
@@ -8,40 +8,40 @@ from collections.abc import Sequence
 
 from tests.campaigns.chaos.evidence import Row
 from tests.campaigns.chaos.faults import FAULTS
-from tests.campaigns.chaos.strikes import Blow
+from tests.campaigns.chaos.injections import Injection
 
-PROMISED = 15.0  # seconds from any death, or the end of any outage, to the next search that is done
+RECOVERY_TARGET = 15.0  # seconds from any death, or the end of any outage, to the next search that is done
 
 
-def recoveries(blows: Sequence[Blow], rows: Sequence[Row]) -> dict[int, float]:
-    """Seconds from each blow's end until a search was done, by the blow's number.
+def recoveries(injections: Sequence[Injection], rows: Sequence[Row]) -> dict[int, float]:
+    """Return the seconds from each fault's end until a search was done, by the fault's number.
 
-    Where no search was waiting, the time begins with the next that came. A blow after which another struck,
-    or still lasted, before a search was done is left out: what follows is measured from that other's end.
+    Where no search was waiting, the time starts with the next one submitted. A fault is left out where
+    another started, or was still active, before a search was done: that other's end counts.
     """
     done = sorted(row.finished for row in rows if row.status == "done")
     found = {}
-    harmful = [blow for blow in blows if blow.struck and not FAULTS[blow.fault].harmless]
-    for blow in harmful:
-        after = bisect_right(done, blow.ended)
+    harmful = [each for each in injections if each.injected and not FAULTS[each.fault].harmless]
+    for injection in harmful:
+        after = bisect_right(done, injection.ended)
         if after == len(done):
             continue
         until = done[after]
-        if any(each.struck < until and each.ended > blow.ended for each in harmful):
+        if any(each.injected < until and each.ended > injection.ended for each in harmful):
             continue
-        waiting = min(row.created for row in rows if row.finished > blow.ended)
-        found[blow.number] = max(0.0, until - max(blow.ended, waiting))
+        waiting = min(row.created for row in rows if row.finished > injection.ended)
+        found[injection.number] = max(0.0, until - max(injection.ended, waiting))
     return found
 
 
-def too_slow(blows: Sequence[Blow], rows: Sequence[Row]) -> dict[int, float]:
-    """The recoveries that took longer than `PROMISED`."""
-    found = recoveries(blows, rows)
-    return {number: seconds for number, seconds in found.items() if seconds > PROMISED}
+def too_slow(injections: Sequence[Injection], rows: Sequence[Row]) -> dict[int, float]:
+    """Return the recoveries that took longer than `RECOVERY_TARGET`."""
+    found = recoveries(injections, rows)
+    return {number: seconds for number, seconds in found.items() if seconds > RECOVERY_TARGET}
 
 
 def spread(seconds: Sequence[float]) -> str:
-    """Median, 95th percentile and maximum."""
+    """Format median, 95th percentile and maximum."""
     if not seconds:
         return f"{'-':>8}{'-':>8}{'-':>8}"
     ordered = sorted(seconds)

@@ -1,4 +1,4 @@
-"""``make chaos`` itself: it plays the same again, and its judge notices what it is to notice."""
+"""``make chaos`` itself: a seed repeats its plan, and the findings report each kind of damage."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from config import ROOT, load_settings
 from model.pictures import open_rgb
 from model.pictures.copies import jpeg
 from tests.campaigns.chaos import evidence, run
-from tests.campaigns.chaos.crowd import Crowd
+from tests.campaigns.chaos.client_pool import ClientPool
+from tests.campaigns.chaos.deployment import queries, signature, signed
 from tests.campaigns.chaos.evidence import Evidence, Row
 from tests.campaigns.chaos.faults import FAULTS, plan
-from tests.campaigns.chaos.judgement import findings
+from tests.campaigns.chaos.findings import findings
+from tests.campaigns.chaos.injections import Injection
 from tests.campaigns.chaos.recovery import recoveries
-from tests.campaigns.chaos.stage import queries, signature, signed
-from tests.campaigns.chaos.strikes import Blow
 from tests.campaigns.chaos.tickets import Ticket
 from tests.support.databases import KEY
 
@@ -170,13 +170,13 @@ def tell_other_results(seen: Evidence) -> None:
 
 
 def come_late(seen: Evidence) -> None:
-    last = max(blow.ended for blow in seen.blows)
+    last = max(injection.ended for injection in seen.injections)
     for row in seen.rows:
         row.finished += 20.0 if row.finished > last else 0.0
 
 
 def end_too_late(seen: Evidence) -> None:
-    seen.rows[0].finished = max(blow.ended for blow in seen.blows) + 61.0
+    seen.rows[0].finished = max(injection.ended for injection in seen.injections) + 61.0
 
 
 def finish_twice(seen: Evidence) -> None:
@@ -200,7 +200,7 @@ def finish_twice(seen: Evidence) -> None:
         (lambda seen: seen.redis.append("rq:job:1"), "left: rq:job:1"),
         (lambda seen: setattr(seen, "leftovers", 1), "left: 1 processes"),
         (lambda seen: setattr(seen, "in_time", False), "in time after the last fault"),
-        (lambda seen: setattr(seen.blows[0], "struck", 0.0), "missed: fault 0"),
+        (lambda seen: setattr(seen.injections[0], "injected", 0.0), "missed: fault 0"),
         (lambda seen: seen.logs.stray.append("Traceback"), "logged: Traceback"),
         (lambda seen: seen.logs.errors.update({"unexpected error (KeyError)": 1}), "unexpected error"),
     ],
@@ -214,22 +214,22 @@ def test_whatever_clients_processes_and_files_tell_is_found(
 
 
 def test_the_same_seed_is_the_same_faults_and_every_kind_has_its_turn() -> None:
-    blows = plan(3, 2 * len(FAULTS), "postgresql")
-    assert blows == plan(3, 2 * len(FAULTS), "postgresql")
-    assert [each.at for each in blows] != [each.at for each in plan(4, 2 * len(FAULTS), "postgresql")]
-    assert sorted(each.fault for each in blows) == sorted([*FAULTS, *FAULTS])
+    injections = plan(3, 2 * len(FAULTS), "postgresql")
+    assert injections == plan(3, 2 * len(FAULTS), "postgresql")
+    assert [each.at for each in injections] != [each.at for each in plan(4, 2 * len(FAULTS), "postgresql")]
+    assert sorted(each.fault for each in injections) == sorted([*FAULTS, *FAULTS])
     assert "connections cut" not in {each.fault for each in plan(3, 40, "sqlite")}
-    for blow in blows:
-        assert FAULTS[blow.fault].shortest <= blow.seconds <= FAULTS[blow.fault].longest
+    for injection in injections:
+        assert FAULTS[injection.fault].shortest <= injection.seconds <= FAULTS[injection.fault].longest
 
 
 @pytest.mark.timeout(20)
 def test_time_goes_on_where_searches_do_not_end_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run, "PATIENCE", 0.2)
-    crowd = Crowd([], [])  # nobody who would begin one
-    crowd.start("faults", [0] * (run.BEHIND + 1), 0.0, SEED)
-    run.Clock(crowd).wait_until(0.1)
-    assert crowd.release(0.1) == run.BEHIND + 1
+    pool = ClientPool([], [])  # nobody who would begin one
+    pool.start("faults", [0] * (run.BEHIND + 1), 0.0, SEED)
+    run.Clock(pool).wait_until(0.1)
+    assert pool.release(0.1) == run.BEHIND + 1
 
 
 def test_a_signed_picture_is_the_same_picture_and_says_whose_it_is() -> None:
@@ -244,21 +244,21 @@ def test_a_signed_picture_is_the_same_picture_and_says_whose_it_is() -> None:
 
 
 def test_recovery_is_measured_from_the_last_of_faults_that_overlap() -> None:
-    def blow(number: int, fault: str, struck: float, ended: float) -> Blow:
-        return Blow(number, fault, 0.0, 0.0, 0.0, struck, ended)
+    def injection(number: int, fault: str, injected: float, ended: float) -> Injection:
+        return Injection(number, fault, 0.0, 0.0, 0.0, injected, ended)
 
     def row(created: float, finished: float) -> Row:
         return Row("", "", "", "done", "", 1, created, finished, [])
 
-    blows = [
-        blow(0, "web killed", 10.0, 10.0),
-        blow(1, "redis hung", 20.0, 25.0),
-        blow(2, "child killed", 21.0, 21.0),  # while Redis hangs
-        blow(3, "index swapped", 25.5, 40.0),  # nobody suffers
-        blow(4, "child killed", 50.0, 50.0),
+    injections = [
+        injection(0, "web killed", 10.0, 10.0),
+        injection(1, "redis hung", 20.0, 25.0),
+        injection(2, "child killed", 21.0, 21.0),  # while Redis hangs
+        injection(3, "index swapped", 25.5, 40.0),  # nobody suffers
+        injection(4, "child killed", 50.0, 50.0),
     ]
     rows = [row(1.0, 9.0), row(11.0, 13.0), row(12.0, 27.0), row(45.0, 52.0)]
-    assert recoveries(blows, rows) == {0: 2.0, 1: 2.0, 4: 2.0}
+    assert recoveries(injections, rows) == {0: 2.0, 1: 2.0, 4: 2.0}
     late = copy.deepcopy(rows)
     late[-1].created = 51.5
-    assert recoveries(blows, late)[4] == 0.5
+    assert recoveries(injections, late)[4] == 0.5

@@ -1,4 +1,4 @@
-"""What the clients of a campaign remember: what they have asked for, and what they were told."""
+"""What clients record: each submission, and what they were told about it."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ Hit = tuple[int, str, str, float]
 
 @dataclass
 class Ticket:
-    """One submission of one picture, however often it was sent, until it is accepted or refused.
+    """One submission of one picture, from the first request to its acceptance or refusal.
 
     Attributes
     ----------
     submission : str
-        The form's token or the API's ``Idempotency-Key``; of a pressed Retry, which has none, what it was
-        pressed for.
+        The form's token or the API's ``Idempotency-Key``; for a press of Retry, which has neither, the token
+        of the search that failed.
     picture : int
         Which picture.
     tries : int
-        How often it was sent; more than once only where no answer came.
+        How often it was sent; again only after no answer.
     search_id : str
-        Of the search that it was told of; empty where it never was.
+        The search's id as the server returned it; empty before.
     refused : int
         The status of a refusal, else 0.
     presses : int
-        How often Retry was sent for its search, which had failed.
+        How often Retry was sent for its failed search.
     status, code, hits
         How the search ended, as the client was told.
     wrong : list of str
-        Answers that must not be.
+        Answers that are wrong.
     asked, accepted, ended : float
-        When, in seconds since 1970; 0 where it never was so.
+        Seconds since 1970; 0 where it has not happened.
     """
 
     submission: str
@@ -52,7 +52,7 @@ class Ticket:
     ended: float = 0.0
 
     def take(self, told: dict[str, Any]) -> None:
-        """Note the end of the search as a client is told of it."""
+        """Record the end of the search as the status answer gives it."""
         self.status = told["status"]
         self.code = told["error"]["code"] if told["error"] else ""
         self.hits = [(hit["rank"], hit["item"], hit["name"], hit["score"]) for hit in told["results"]]

@@ -34,14 +34,14 @@ TYPES = (
 
 
 class Body(NamedTuple):
-    """What is sent, and what it is said to be."""
+    """A body and its Content-Type."""
 
     content_type: str
     data: bytes
 
 
 def body(rng: random.Random, rule: str, form: Mapping[str, str]) -> Body:
-    """Make a body, half of them of the kind that the route takes.
+    """Make a body; every other one is of the kind that the route accepts.
 
     `form` holds the fields that have to be right for a view to be reached.
     """
@@ -50,14 +50,14 @@ def body(rng: random.Random, rule: str, form: Mapping[str, str]) -> Body:
 
 
 def picture(rng: random.Random) -> bytes:
-    """A picture that is valid, mutated, or none."""
+    """A picture: valid, mutated, or not a picture at all."""
     if rng.random() < 0.4:
         return rng.choice(seeds()).data
     return mutant(rng.getrandbits(32), rng.getrandbits(16)).data if rng.random() < 0.8 else hostile.text(rng)
 
 
 def _values(rng: random.Random, form: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
-    """Fields of a form; now and then one that has to be right is missing, or is there twice."""
+    """Fields of a form; now and then a required one is missing or occurs twice."""
     pairs = [(name.encode(), value.encode()) for name, value in form.items() if rng.random() < 0.95]
     for _ in range(rng.choice((0, 1, 2, 4))):
         name = rng.choice(FIELDS)

@@ -1,4 +1,4 @@
-"""Requests against every route: seeded, right enough to come far and wrong enough to hurt."""
+"""Requests against every route: seeded, valid enough to get far and invalid enough to do harm."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ SENSIBLE = {
 
 @dataclass(frozen=True)
 class Caller:
-    """Somebody who asks.
+    """A client with its cookies, token and known ids.
 
     `form` holds what their forms have to carry, `values` what there is for them to ask for, by the names of
     the routes' variables.
@@ -60,20 +60,20 @@ class Caller:
 
 @dataclass(frozen=True)
 class Request:
-    """One request of a campaign; `rule` is the route that it means to reach."""
+    """One request of a campaign; `rule` is the route it is meant for."""
 
     number: int
     rule: str
     environ: dict[str, Any]
 
     def story(self) -> str:
-        """Tell it so that it can be read."""
+        """Return it as readable text."""
         lines = [f"{name}: {value!r}" for name, value in self.environ.items() if name != "wsgi.input"]
         return "\n".join([*lines, "", repr(self.environ["wsgi.input"].getvalue()[:20_000])])
 
 
 def targets(url_map: Map) -> list[tuple[str, Rule]]:
-    """Every method of every route, in a fixed order, then those once more that take bodies."""
+    """Return every method of every route in a fixed order, then once more those that take bodies."""
     pairs = [(method, rule) for rule in url_map.iter_rules() for method in sorted(rule.methods or ())]
     every = sorted(pairs, key=lambda pair: (pair[1].rule, pair[0]))
     return every + [pair for pair in every if pair[0] == "POST"] * 2
@@ -82,7 +82,7 @@ def targets(url_map: Map) -> list[tuple[str, Rule]]:
 def request(
     campaign: int, number: int, turns: Sequence[tuple[str, Rule]], callers: Sequence[Caller]
 ) -> Request:
-    """Make one request of a campaign, at the route whose turn it is."""
+    """Make one request of a campaign, for the route whose turn it is."""
     rng = random.Random(f"request {campaign} {number}")
     method, rule = turns[number % len(turns)]
     fitting = [caller for caller in callers if _fits(caller, rule.rule)]
@@ -113,7 +113,7 @@ def _fits(caller: Caller, rule: str) -> bool:
 
 
 def _path(rng: random.Random, rule: str, values: Mapping[str, Sequence[str]]) -> bytes:
-    """Fill in a route's variables, in one case of four with what does not belong there."""
+    """Fill in a route's variables, every fourth time with a hostile value."""
 
     def fill(found: re.Match[str]) -> str:
         good = values.get(found[1], ())
@@ -125,7 +125,7 @@ def _path(rng: random.Random, rule: str, values: Mapping[str, Sequence[str]]) ->
 
 
 def _headers(rng: random.Random, caller: Caller) -> dict[str, str]:
-    headers = {"Referer": "https://localhost/"}  # without it, forms that come by HTTPS are refused
+    headers = {"Referer": "https://localhost/"}  # without it, forms sent over HTTPS are refused
     if caller.cookie:
         headers["Cookie"] = caller.cookie
     if caller.token:

@@ -15,19 +15,19 @@ from typing import Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
 BATCH = 250
-HANGS_AFTER = 60.0  # seconds by the clock on the wall; CPU time is measured elsewhere
+HANGS_AFTER = 60.0  # seconds of wall time; CPU time is measured elsewhere
 _FORK = multiprocessing.get_context("fork")
 
 
 class Death(NamedTuple):
-    """The process ended at `number` without a result: why, and where in the code."""
+    """The process died at `number` without a result: why, and where in the code."""
 
     number: int
     reason: str
 
 
 class _Child(Generic[T]):
-    """One process and the numbers that it works through."""
+    """One process and the numbers that it is given."""
 
     def __init__(
         self, numbers: Sequence[int], begin: Callable[[], None], trial: Callable[[int], T], traces: Path
@@ -45,11 +45,11 @@ class _Child(Generic[T]):
         return time.monotonic() - self.since > HANGS_AFTER
 
     def rest(self) -> Sequence[int]:
-        """What is left when it has died."""
+        """The numbers left over when it has died."""
         return self.numbers[self.numbers.index(self.at) + 1 :] if self.at is not None else self.numbers
 
     def death(self) -> Death | None:
-        """Why it ended, where it did so before its time."""
+        """Why it ended early."""
         self.process.join()
         trace = self._traces / f"{self.process.pid}.txt"
         where = trace.read_text(errors="replace") if trace.exists() else ""
@@ -69,7 +69,7 @@ def run(
     processes: int,
     traces: Path,
 ) -> Iterator[T | Death]:
-    """Try all numbers and yield what comes of each, in no certain order.
+    """Run the trial for all numbers and yield the results, in no particular order.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def _work(
     sender: Connection,
     traces: Path,
 ) -> None:
-    """In the child: decoders' remarks on standard error are left out, crashes leave a trace."""
+    """In the child: drop what decoders print to standard error; write a trace where it crashes."""
     with (traces / f"{os.getpid()}.txt").open("w") as trace, Path(os.devnull).open("w") as nowhere:
         faulthandler.enable(trace)
         os.dup2(nowhere.fileno(), 2)

@@ -1,4 +1,4 @@
-"""Kinds of pictures that are met and that Pillow reads but does not write."""
+"""Kinds of pictures that Pillow reads but does not write."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values that programs trip over: in addresses, forms, headers, file names."""
+"""Values that break programs: in URLs, forms, headers and file names."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import random
 from urllib.parse import quote_from_bytes
 
 MARK = b"vitrine-was-here"
-"""In every text that would be a script or a header if it came through as it is."""
+"""Part of every text that would be a script or a header if it came through unescaped."""
 
 SCRIPTS = (
     b"<script>" + MARK + b"</script>",
@@ -29,7 +29,7 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", 
 
 
 def text(rng: random.Random) -> bytes:
-    """One hostile value, as bytes: it need not be UTF-8."""
+    """One hostile value, as bytes: not necessarily UTF-8."""
     if rng.random() < 0.1:
         return rng.randbytes(rng.randrange(60))
     chosen = rng.choice(TEXTS)
@@ -43,12 +43,12 @@ def header(rng: random.Random) -> str:
 
 
 def segment(rng: random.Random) -> bytes:
-    """One part of a path, as it is after the server has taken the percent signs out."""
+    """One part of a path, as it is after percent-decoding."""
     return text(rng)[:6000]
 
 
 def query(rng: random.Random, names: tuple[str, ...]) -> str:
-    """A query string out of names that mean something and names that do not."""
+    """A query string of known and unknown names."""
     pairs = []
     for _ in range(rng.choice((0, 1, 1, 2, 6))):
         name = rng.choice(names).encode() if rng.random() < 0.85 else text(rng)[:50]

@@ -1,4 +1,4 @@
-"""A valid picture becomes a hostile one: seeded, and by operations that know the format."""
+"""Turn valid pictures into hostile ones: seeded, by operations that know the format."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from tests.campaigns.fuzz.seeds import Seed, seeds
 from tests.campaigns.fuzz.structure import Block, Field, parts, png_repaired
 
 MAX_BYTES = 1 << 20
-# A side of 6324 is the square of 40 million pixels; 16383 and 65535 are what WebP and JPEG end at.
+# A side of 6324 is the square of 40 million pixels; 16383 and 65535 are the limits of WebP and JPEG.
 EXTREMES = (0, 1, 2, 3, 7, 255, 256, 4096, 6324, 6325, 8000, 16383, 16384, 65535, 0x7FFFFFFF)
 FILLERS = (b"\0", b"\xff", b"\xff\xd8", b"\xff\xda", b"IDAT", b"%PDF-1.4", b"<script>alert(1)</script>")
 
 
 class Mutant(NamedTuple):
-    """A mutated picture: the `number` in the campaign, and what was done to which seed."""
+    """A mutated picture: its `number` in the campaign, its seed and what was done to it."""
 
     number: int
     seed: str
@@ -29,7 +29,7 @@ class Mutant(NamedTuple):
 
 
 def mutant(campaign: int, number: int) -> Mutant:
-    """Make one picture of a campaign; the same for the same numbers and libraries, whatever came before."""
+    """Make one picture of a campaign; the same for the same numbers and libraries."""
     rng = random.Random(f"picture {campaign} {number}")
     kind = FORMATS[number % len(FORMATS)]
     origin = rng.choice([seed for seed in seeds() if seed.kind == kind])
@@ -53,20 +53,20 @@ def flip_bits(rng: random.Random, _kind: str, data: bytes) -> bytes:
 
 
 def flip_header_bits(rng: random.Random, kind: str, data: bytes) -> bytes:
-    """Flip bits among the first bytes, where formats keep what matters."""
+    """Flip bits among the first bytes, where the headers are."""
     head = min(len(data), rng.choice((32, 64, 256)))
     return flip_bits(rng, kind, data[:head]) + data[head:]
 
 
 def overwrite(rng: random.Random, _kind: str, data: bytes) -> bytes:
-    """Write a run of random or equal bytes over what is there."""
+    """Overwrite a run with random or equal bytes."""
     place, length = _span(rng, data)
     run = rng.randbytes(length) if rng.random() < 0.5 else bytes([rng.choice((0, 127, 128, 255))]) * length
     return data[:place] + run + data[place + length :]
 
 
 def set_field(rng: random.Random, kind: str, data: bytes) -> bytes:
-    """Let one of the format's numbers lie: extremes, off by one, the file's own size."""
+    """Falsify one of the format's numbers: extremes, off by one, the file's own size."""
     _, fields = parts(kind, data)
     if not fields:
         return set_number(rng, kind, data)
@@ -82,27 +82,27 @@ def set_number(rng: random.Random, _kind: str, data: bytes) -> bytes:
 
 
 def drop_block(rng: random.Random, kind: str, data: bytes) -> bytes:
-    """Leave a chunk, segment or box out."""
+    """Remove a chunk, segment or box."""
     block = _block(rng, kind, data)
     return data[: block.start] + data[block.end :]
 
 
 def repeat_block(rng: random.Random, kind: str, data: bytes) -> bytes:
-    """Say the same chunk several times, or very often."""
+    """Repeat a chunk, sometimes very often."""
     block = _block(rng, kind, data)
     times = rng.choice((1, 1, 2, 20, 2000))
     return data[: block.end] + (data[block.start : block.end] * times)[:MAX_BYTES] + data[block.end :]
 
 
 def move_block(rng: random.Random, kind: str, data: bytes) -> bytes:
-    """Put a chunk where another begins."""
+    """Move a chunk to the start of another."""
     block, target = _block(rng, kind, data), _block(rng, kind, data)
     rest = data[: block.start] + data[block.end :]
     return rest[: target.start] + data[block.start : block.end] + rest[target.start :]
 
 
 def transplant(rng: random.Random, kind: str, data: bytes) -> bytes:
-    """Put in a chunk of another picture of the same format."""
+    """Insert a chunk of another picture of the same format."""
     donor = rng.choice([seed for seed in seeds() if seed.kind == kind])
     block, target = _block(rng, kind, donor.data), _block(rng, kind, data)
     start = target.start if rng.random() < 0.5 else target.end
@@ -117,14 +117,14 @@ def splice(rng: random.Random, kind: str, data: bytes) -> bytes:
 
 
 def insert(rng: random.Random, _kind: str, data: bytes) -> bytes:
-    """Put something foreign in between, up to a few hundred kilobytes of it."""
+    """Insert foreign bytes, up to a few hundred kilobytes."""
     place = rng.randrange(len(data) + 1)
     filler = rng.choice((rng.randbytes(rng.randrange(1, 64)), *FILLERS))
     return data[:place] + filler * rng.choice((1, 1, 4, 100, 20_000)) + data[place:]
 
 
 def delete(rng: random.Random, _kind: str, data: bytes) -> bytes:
-    """Take a run of bytes out."""
+    """Remove a run of bytes."""
     place, length = _span(rng, data)
     return data[:place] + data[place + length :]
 
@@ -178,7 +178,7 @@ def _lie(rng: random.Random, data: bytes, field: Field) -> bytes:
 
 
 def _block(rng: random.Random, kind: str, data: bytes) -> Block:
-    """Choose a block of the format's own, or any bytes where none can be found."""
+    """Choose one of the format's blocks, or any bytes where none is found."""
     blocks, _ = parts(kind, data)
     if blocks:
         return rng.choice(blocks)

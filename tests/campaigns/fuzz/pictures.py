@@ -1,7 +1,7 @@
-"""``make fuzz``, first half: mutated pictures through the gate.
+"""``make fuzz``, first half: mutated pictures.
 
 Each becomes a picture or a `PictureError`, within 2 seconds of CPU time and 512 MiB; anything else is a
-finding, whose file and trace lie under ``build/fuzz``. ``--only N`` plays one picture again.
+finding, whose file and trace lie under ``build/fuzz``. ``--only N`` repeats one picture.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ FINDINGS = ROOT / "build" / "fuzz"
 
 @dataclass
 class Tally:
-    """What has come of the pictures so far."""
+    """The results so far."""
 
     outcomes: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     findings: list[tuple[int, str]] = field(default_factory=list)
@@ -53,7 +53,7 @@ class Tally:
             self.largest = result
 
     def lines(self) -> list[str]:
-        """Say it, a line a format."""
+        """Return the results, one line for each format."""
         codes = sorted({code for counter in self.outcomes.values() for code in counter} - {DECODED})
         lines = [f"{'format':8}{'played':>8}{DECODED:>9}" + "".join(f"{code:>20}" for code in codes)]
         for kind in FORMATS:
@@ -67,8 +67,8 @@ class Tally:
 
 
 def play(numbers: Sequence[int], seed: int, *, processes: int = PROCESSES, bar: bool = False) -> Tally:
-    """Play these pictures of a campaign, save what is found, and return the tally."""
-    seeds()  # made once here, for all the processes forked from this one
+    """Try these pictures of a campaign, save the findings and return the tally."""
+    seeds()  # made once, for all processes forked from this one
     traces = FINDINGS / "traces"
     traces.mkdir(parents=True, exist_ok=True)
     tally = Tally()
@@ -87,12 +87,12 @@ def play(numbers: Sequence[int], seed: int, *, processes: int = PROCESSES, bar: 
 
 
 def _begin() -> None:
-    warnings.simplefilter("ignore")  # Pillow's remarks; what it refuses is an error
+    warnings.simplefilter("ignore")  # Pillow warns; what it refuses is an error
     limit_job(MEMORY)
 
 
 def save(seed: int, number: int, reason: str) -> None:
-    """Keep a picture that did harm, and what it did."""
+    """Save a picture that did harm, and what it did."""
     picture = mutant(seed, number)
     path = FINDINGS / f"{seed}-{number}.{picture.kind.lower()}"
     path.write_bytes(picture.data)
@@ -101,14 +101,14 @@ def save(seed: int, number: int, reason: str) -> None:
 
 
 def main() -> int:
-    """Play a campaign; return 1 where there are findings."""
+    """Run a campaign; return 1 where there are findings."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=COUNT)
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--only", type=int, metavar="N", help="play the picture of this number")
     parser.add_argument("--processes", type=int, default=PROCESSES)
     chosen = parser.parse_args()
-    tqdm.monitor_interval = 0  # its thread would be there when processes are forked
+    tqdm.monitor_interval = 0  # its thread would exist when processes are forked
     numbers = range(chosen.count) if chosen.only is None else [chosen.only]
     began = time.monotonic()
     tally = play(numbers, chosen.seed, processes=chosen.processes, bar=True)

@@ -46,7 +46,7 @@ def play(world: World, numbers: Sequence[int], seed: int, *, bar: bool = False) 
 
 
 def save(seed: int, number: int, story: str) -> None:
-    """Keep a request that did harm, and what it did."""
+    """Save a request that did harm, and what it did."""
     FINDINGS.mkdir(parents=True, exist_ok=True)
     path = FINDINGS / f"request-{seed}-{number}.txt"
     path.write_text(f"--seed {seed} --only {number}\n\n{story}\n", errors="backslashreplace")
@@ -65,14 +65,14 @@ def world(database: str) -> Iterator[World]:
 
 
 def main() -> int:
-    """Play a campaign; return 1 where there are findings."""
+    """Run a campaign; return 1 where there are findings."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=COUNT)
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--only", type=int, metavar="N", help="send the request of this number")
     parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
     chosen = parser.parse_args()
-    warnings.simplefilter("ignore")  # Pillow's remarks on mutated pictures
+    warnings.simplefilter("ignore")  # Pillow's warnings about mutated pictures
     numbers = range(chosen.count) if chosen.only is None else [chosen.only]
     began = time.monotonic()
     with world(chosen.database) as asked:
@@ -86,7 +86,7 @@ def main() -> int:
 
 
 def _blocks(numbers: Sequence[int]) -> Iterator[tuple[bool, Sequence[int]]]:
-    """Divide the numbers where Redis comes or goes."""
+    """Divide the numbers where Redis starts or stops."""
     start = 0
     for end in range(1, len(numbers) + 1):
         if end == len(numbers) or numbers[end] // BLOCK != numbers[start] // BLOCK:

@@ -1,4 +1,4 @@
-"""Valid pictures of every format that is let in, in all the kinds that encoders and cameras make of it.
+"""Valid pictures of every accepted format, in all variants that encoders and cameras produce.
 
 Mutations begin from these. They are small, so that tens of thousands are played in minutes, and the same on
 every run with the same libraries.

@@ -1,4 +1,4 @@
-"""Where a picture's blocks and numbers lie, format by format, as far as they can be followed.
+"""Positions of a picture's blocks and numbers, format by format, as far as they can be followed.
 
 Random bytes are stopped by the first length or checksum; a mutation that knows where a chunk begins, which
 four bytes are a width, and how a checksum is made right again comes far deeper. What cannot be followed is
@@ -44,14 +44,14 @@ def parts(kind: str, data: bytes) -> tuple[list[Block], list[Field]]:
             if len(found) >= MAX_BLOCKS:
                 break
     except (struct.error, IndexError, OverflowError):
-        pass  # cut off, or pointing beyond all files: what came before stands
+        pass  # cut off, or an offset beyond the file: keep what came before
     blocks = [part for part in found if isinstance(part, Block) and part.start < part.end <= len(data)]
     fields = [part for part in found if isinstance(part, Field) and part.at + part.size <= len(data)]
     return blocks, fields
 
 
 def png_repaired(data: bytes) -> bytes:
-    """Make the checksums of a PNG's chunks right again."""
+    """Recompute the checksums of a PNG's chunks."""
     mended = bytearray(data)
     for block in parts("PNG", data)[0]:
         struct.pack_into(">I", mended, block.end - 4, zlib.crc32(mended[block.start + 4 : block.end - 4]))

@@ -1,4 +1,4 @@
-"""``make fuzz`` itself: it reaches everything, plays the same again, and notices what it is to notice."""
+"""``make fuzz`` itself: it reaches everything, repeats a seed exactly, and reports each kind of harm."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_every_method_of_every_route_has_its_turn(app: Flask) -> None:
 
 @pytest.mark.filterwarnings(
     "ignore"
-)  # Pillow's remarks; files that Werkzeug's parser leaves to the collector
+)  # Pillow's warnings; files that Werkzeug's parser leaves to the garbage collector
 @pytest.mark.parametrize(
     "database", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)], scope="module"
 )

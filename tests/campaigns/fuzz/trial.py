@@ -1,4 +1,4 @@
-"""What befalls one picture: the web's gate, then all that a worker and an indexer do to it, measured."""
+"""One picture's trial: the web's check, then everything a worker and an indexer do with it, measured."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ STATUS = Path("/proc/self/status")
 
 
 class Verdict(NamedTuple):
-    """How a picture fared.
+    """The result for one picture.
 
     `outcome` is ``decoded`` or the code of the refusal; `seconds` is CPU time of all threads, since a clock
     on the wall would measure the machine's other work; `memory` is how far the process grew, in bytes;
@@ -50,7 +50,7 @@ class Verdict(NamedTuple):
 
 
 class Doors:
-    """The ways into the installation, with what they need.
+    """The ways a picture enters the installation, with what they need.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ class Doors:
         self._directory = directory
 
     def play(self, mutant: Mutant) -> Verdict:
-        """Let one picture in, and look at what that costs."""
+        """Take one picture in and measure the cost."""
         finding = ""
         grown = _growth()
         began = time.process_time()
@@ -91,7 +91,7 @@ class Doors:
             return error.code
         except PictureError as error:
             if isinstance(error.__cause__, MemoryError):
-                raise  # within MEMORY, whatever passes the header has to be decoded
+                raise  # within MEMORY, everything that passes the header check must decode
             return error.code
         return DECODED
 
@@ -104,14 +104,16 @@ class Doors:
         jpeg(image, PREVIEW_SIDE)
 
     def _index(self, data: bytes) -> None:
-        """Do as `gallery.reading` does: from memory, where decoders take other ways than from a file."""
+        """Do as `gallery.reading` does: from memory, where decoders take other paths than from a file."""
         image = open_rgb(data)
         jpeg(image, THUMBNAIL_SIDE, QUALITY)
 
 
 def _growth() -> Callable[[], int]:
-    """Begin to watch this process's memory; what is returned tells by how many bytes it has grown at most."""
-    with contextlib.suppress(OSError):  # some containers forbid it; then the peak is that of all so far
+    """Start measuring this process's memory; return a function that gives its peak growth in bytes."""
+    with contextlib.suppress(
+        OSError
+    ):  # some containers forbid it; then the peak is that of the process so far
         Path("/proc/self/clear_refs").write_text("5")
     before = _resident("VmRSS")
     return lambda: max(0, _resident("VmHWM") - before)

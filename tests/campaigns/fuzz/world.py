@@ -1,4 +1,4 @@
-"""An application with everything in it that can be asked for: gallery, accounts, searches in every state."""
+"""An application with everything that a request can ask for: gallery, accounts, searches in every state."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ ENVIRON = {
     "MAX_PENDING_PER_OWNER": "10000",
     "MAX_QUEUE": "1000000",
 }
-REFUSES_BY_ITSELF = "health.ready"  # its 503 says that something is away; nobody is to try again
+REFUSES_BY_ITSELF = "health.ready"  # its 503 reports an outage, not a refusal to retry
 
 
 class World:
@@ -57,7 +57,7 @@ class World:
         settings = load_settings(environ)
         migrate(settings)
         tiny_index(settings)
-        waiting.MAX_WAIT = 0.01  # nothing carries out the searches: waiting for them would be all
+        waiting.MAX_WAIT = 0.01  # no worker runs: a long poll would only wait
         self.redis = redis
         self._logged = _Errors()
         logging.getLogger().addHandler(self._logged)
@@ -72,14 +72,14 @@ class World:
         self.renew()
 
     def close(self) -> None:
-        """Let go of the database and of the log."""
+        """Close the database and detach from the log."""
         logging.getLogger().removeHandler(self._logged)
         with self.app.app_context():
             db.engine.dispose()
 
     @contextlib.contextmanager
     def without_redis(self) -> Iterator[None]:
-        """Let Redis be away until the block ends."""
+        """Stop Redis until the block ends."""
         self.redis.stop()
         try:
             yield
@@ -117,7 +117,7 @@ class World:
             self.reached.add((request.method, request.url_rule.rule))
 
     def renew(self) -> None:
-        """Begin anew with other people: a visitor, two accounts, one of them by token too, and a stranger."""
+        """Start anew with other clients: a visitor, two accounts, one with a token too, and a stranger."""
         visitor, one, two = Browser(self.app), self._account(), self._account()
         with self.app.app_context():
             mine = account_id(self.app, self._name)
@@ -147,7 +147,7 @@ class World:
         )
 
     def _searches(self, browser: Browser) -> Iterator[uuid.UUID]:
-        """One that is done, one that waits."""
+        """Yield a search that is done and one that waits."""
         done = browser.searched()
         with self.app.app_context():
             finish(claimed(done), preview=storage.save_preview(io.BytesIO(photo())))
@@ -155,7 +155,7 @@ class World:
         yield browser.searched()
 
     def _revive(self) -> None:
-        """Renew everybody where a request has logged one of them out, or deleted an account."""
+        """Renew all clients where a request has logged one of them out or deleted an account."""
         client = self.app.test_client(use_cookies=False)
         cookies = [caller.cookie for caller in self.callers if caller.member]
         if any(client.get("/account", headers={"Cookie": cookie}).status_code != 200 for cookie in cookies):
@@ -163,7 +163,7 @@ class World:
 
 
 class _Errors(logging.Handler):
-    """Remembers what the application logs as an error."""
+    """Collects what the application logs as an error."""
 
     def __init__(self) -> None:
         super().__init__()

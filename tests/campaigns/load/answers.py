@@ -1,4 +1,4 @@
-"""What came back while the site was under load: every answer, and what became of every search."""
+"""What came back under load: every answer, and the outcome of every search."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-NO_ANSWER = 0  # in place of a status: the connection broke, or nothing came in time
-REFUSALS = {429: "too_many_pending", 503: "queue_full"}  # statuses of an honest refusal, and their codes
+NO_ANSWER = 0  # instead of a status: the connection broke, or nothing came in time
+REFUSALS = {429: "too_many_pending", 503: "queue_full"}  # statuses of a proper refusal, and their codes
 
 
 class Answer(NamedTuple):
-    """One answer, whole: `seconds` from the first byte sent to the last one received."""
+    """One complete answer: `seconds` from the first byte sent to the last one received."""
 
     phase: str
     kind: str
@@ -22,12 +22,12 @@ class Answer(NamedTuple):
 
     @property
     def refusal(self) -> bool:
-        """Whether it says honestly that too many searches wait, and when to come back."""
+        """Return whether it says that too many searches wait, and when to retry."""
         return REFUSALS.get(self.status) == self.code and self.retry_after.isdigit()
 
     @property
     def good(self) -> bool:
-        """Whether it is what was asked for, or an honest refusal."""
+        """Return whether it is what was asked for, or a proper refusal."""
         return 200 <= self.status < 400 or self.refusal
 
 
@@ -47,18 +47,18 @@ class Ended(NamedTuple):
 
 @dataclass
 class Answers:
-    """All of a run; `phase` is the one that is on."""
+    """All answers of a run; `phase` is the current phase."""
 
     phase: str = ""
     answers: list[Answer] = field(default_factory=list)
     searches: list[Ended] = field(default_factory=list)
 
     def of(self, phase: str) -> list[Answer]:
-        """The answers of one phase."""
+        """Return the answers of one phase."""
         return [answer for answer in self.answers if answer.phase == phase]
 
     def kinds(self, phase: str) -> dict[str, list[float]]:
-        """Seconds of a phase's good answers that are no refusals, by kind."""
+        """Return the seconds of a phase's good answers, refusals left out, by kind."""
         kinds: dict[str, list[float]] = {}
         for answer in self.of(phase):
             if answer.good and not answer.refusal:
@@ -67,7 +67,7 @@ class Answers:
 
 
 def percentile(values: Iterable[float], share: float) -> float:
-    """The smallest value that at least `share` of all do not exceed (the nearest-rank percentile)."""
+    """Return the nearest-rank percentile: the smallest value that at least `share` of all do not exceed."""
     ordered = sorted(values)
     rank = -int(-share * len(ordered) // 1)  # rounded up
     return ordered[max(rank, 1) - 1]

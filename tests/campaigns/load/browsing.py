@@ -1,4 +1,4 @@
-"""One browser at the site, with cookies and pictures kept, doing what the pages' scripts do."""
+"""One browser with cookies and a cache, doing what the pages' scripts do."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ from tests.campaigns.load.photographs import numbered
 from tests.support.web import JSON, PASSWORD, TOKEN
 
 FIRST_PAUSE, GROWTH, LONGEST_PAUSE = 0.3, 1.35, 4.0  # of app/static/js/poll.js
-AT_ONCE = 6  # requests of one browser under way
+AT_ONCE = 6  # concurrent requests of one browser
 TIMEOUT = aiohttp.ClientTimeout(total=30.0)
 PICTURE = re.compile(r'<img src="(/(?:gallery|searches)/[^"]+)"')
 STATIC = re.compile(r'(?:href|src)="(/static/[^"]+\.(?:css|js|svg))"')
 IMPORT = re.compile(r'^import .* from "\./([^"]+)";$', re.MULTILINE)
-PATIENCE = 120.0  # seconds that a search is waited for
+PATIENCE = 120.0  # seconds to wait for a search
 IN_VIEW = 12  # pictures of a long page that are loaded at once
 PAGES = {"history": "/history", "gallery": "/gallery", "about": "/about"}
 ENDED = ("done", "failed")
 
 
 class Page(NamedTuple):
-    """What came back; `text` is empty for pictures."""
+    """An answer; `text` is empty for pictures."""
 
     status: int
     text: str
 
 
 class Search(NamedTuple):
-    """A search that was accepted; `picture` is the number of what it searches with."""
+    """An accepted search; `picture` is the number of its query."""
 
     picture: int
     began: float
@@ -71,7 +71,7 @@ class Browser:
         self._watched = ""
 
     async def __aenter__(self) -> Self:
-        jar = aiohttp.CookieJar(unsafe=True)  # takes cookies of an address without a name
+        jar = aiohttp.CookieJar(unsafe=True)  # accepts cookies of an IP address
         connections = aiohttp.TCPConnector(limit=AT_ONCE)
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._session = aiohttp.ClientSession(
@@ -87,24 +87,24 @@ class Browser:
         await self._session.close()
 
     async def sign_up(self) -> None:
-        """Make an account and be signed in to it."""
+        """Sign up, which logs in as well."""
         page = await self._page("sign up", "/signup")
         fields = {"username": f"somebody-{self.number}", "password": PASSWORD, "csrf_token": _token(page)}
         await self._ask("sign up", "POST", "/signup", data=fields)
 
     async def visit(self) -> None:
-        """Search with a picture, look at what is found, and perhaps at another page."""
+        """Search with a picture, look at the results, and perhaps at another page."""
         if search := await self.put_in(await self.token()):
             await self._follow(search)
         other = self._rng.choice(("history", "history", "gallery", "gallery", "about"))
         await self._page(other, PAGES[other])
 
     async def token(self) -> str:
-        """Open the home page; return the token that its forms carry."""
+        """Open the home page; return its forms' token."""
         return _token(await self._page("home", "/"))
 
     async def put_in(self, token: str) -> Search | None:
-        """Send another picture by the home page's form; None where it is refused."""
+        """Send another picture with the home page's form; return None where it is refused."""
         self._sent += 1
         number = self._rng.randrange(len(self._pictures))
         content = numbered(self._pictures[number], self.number << 20 | self._sent)
@@ -118,14 +118,14 @@ class Browser:
         return Search(number, began, told["url"], told["status_url"])
 
     async def _follow(self, search: Search) -> None:
-        """Open the search's page, wait as it does, and see the results."""
+        """Open the search's page, wait as it does, and load the results."""
         await self._page("waiting", search.url)
         state = await self.wait(search, time.perf_counter() + PATIENCE)
         if state and state["status"] == "done":
             await self._page("results", search.url)
 
     async def wait(self, search: Search, deadline: float) -> dict[str, Any]:
-        """Ask for the search until it has ended; return its state, empty where that was not seen in time."""
+        """Poll the search until it has ended; return its state, empty where it did not end in time."""
         state = await self._poll(search.status_url, deadline, lambda state: state["status"] in ENDED)
         found = tuple(result["item"] for result in state.get("results", ()))
         seconds = time.perf_counter() - search.began
@@ -135,7 +135,7 @@ class Browser:
         return state
 
     async def watch(self, until: float) -> None:
-        """Go on asking for the latest search, at the pauses of one that takes long.
+        """Keep polling the latest search, at the pauses of a long one.
 
         So all browsers poll at all times, as they do with a larger model.
         """
@@ -155,7 +155,7 @@ class Browser:
         return {}
 
     async def _page(self, kind: str, path: str) -> Page:
-        """Open a page, with the pictures, style sheets and scripts that are not kept yet."""
+        """Open a page, with the pictures, style sheets and scripts that are not cached yet."""
         page = await self._ask(kind, "GET", path)
         await self._load("static", STATIC.findall(page.text))
         await self._load("picture", [html.unescape(url) for url in PICTURE.findall(page.text)[:IN_VIEW]])
@@ -170,11 +170,11 @@ class Browser:
             await self._load("static", [str(folder / name) for name in IMPORT.findall(file.text)])
 
     async def _ask(self, kind: str, method: str, url: str, **options: Any) -> Page:
-        """Send a request and note the answer."""
+        """Send a request and record the answer."""
         phase, status, text, headers = self._answers.phase, NO_ANSWER, "", {}
         async with self._slots:
             began = time.perf_counter()
-            with contextlib.suppress(aiohttp.ClientError, TimeoutError):  # noted as no answer
+            with contextlib.suppress(aiohttp.ClientError, TimeoutError):  # recorded as no answer
                 async with self._session.request(method, url, **options) as response:
                     body = await response.read()
                     status, headers = response.status, response.headers
@@ -189,4 +189,4 @@ class Browser:
 
 def _token(page: Page) -> str:
     found = TOKEN.search(page.text)
-    return found[1] if found else ""  # the form is then refused, and noted as such
+    return found[1] if found else ""  # the form is then refused, and recorded as such

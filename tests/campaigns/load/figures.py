@@ -1,4 +1,4 @@
-"""What was measured under load, as tables to be read and to be put into a document."""
+"""The measurements of a load run as tables, for the terminal and for a document."""
 
 from __future__ import annotations
 

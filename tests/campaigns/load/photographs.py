@@ -23,7 +23,7 @@ START, COMMENT = b"\xff\xd8", b"\xff\xfe"  # markers of JPEG
 
 
 def photograph(seed: int, size: tuple[int, int]) -> Image.Image:
-    """A picture that differs from that of any other seed, width by height pixels."""
+    """Return a picture of width by height pixels that differs from that of any other seed."""
     rng = np.random.default_rng(seed)
     image = picture(seed, size)
     for cells, share in OCTAVES:
@@ -35,12 +35,12 @@ def photograph(seed: int, size: tuple[int, int]) -> Image.Image:
 
 
 def uploads(count: int) -> list[bytes]:
-    """JPEG files of 1 to 3 megapixels, as they are put in."""
+    """Return JPEG files of 1 to 3 megapixels."""
     return [_jpeg(photograph(seed, SIZES[seed % len(SIZES)])) for seed in range(count)]
 
 
 def numbered(file: bytes, number: int) -> bytes:
-    """A JPEG file with a comment that no other number's has: other bytes, the same pixels."""
+    """Return the JPEG file with a comment unique to `number`: other bytes, the same pixels."""
     text = f"number {number}".encode()
     return START + COMMENT + (len(text) + 2).to_bytes(2) + text + file.removeprefix(START)
 

@@ -24,34 +24,30 @@ import sqlalchemy as sa
 
 from app.database import PENDING, Search
 from app.extensions import db
-from config import BUNDLED_WEIGHTS
-from gallery.indexing import build
-from model import load_encoder
 from tests.campaigns.load import browsing, photographs
 from tests.campaigns.load.browsing import Browser
 from tests.campaigns.load.figures import lines
 from tests.campaigns.load.verdict import AFTER, FLOOD, LAST_VISITS, RECOVERY, STEADY, WARM_UP, Run, missed
 from tests.campaigns.load.watch import Watch
-from tests.support.databases import migrate
 from tests.support.installation import Installation
 from tests.support.postgres import postgres_server
-from tests.support.servers import answers, free_port, process, redis_server
+from tests.support.servers import redis_server
 
 CORES = 2
-ALONE = 10  # one of so many pictures of the flood comes from one browser, before the others
-LOOK = 0.5  # seconds between two looks at the home page while the flood is on
+ALONE = 10  # one in this many pictures of the flood comes from one browser, before the others
+LOOK = 0.5  # seconds between two visits to the home page during the flood
 
 
 @dataclass(frozen=True)
 class Form:
-    """How long, and how much. Times are seconds, `pace` is searches a second of all browsers together."""
+    """Lengths and amounts. Times are in seconds; `pace` is searches per second of all browsers together."""
 
     warm_up: float = 60.0
     steady: float = 600.0
     recovery: float = 300.0
     pace: float = 5.0
     browsers: int = 50
-    members: int = 10  # browsers that are signed in
+    members: int = 10  # browsers that are logged in
     workers: int = 2
     flood: int = 1000
     uploads: int = 60
@@ -66,14 +62,13 @@ SHORT = Form(warm_up=5.0, steady=12.0, recovery=60.0, flood=200, uploads=8, gall
 
 @dataclass(frozen=True)
 class Site:
-    """A site that is served: where, by which processes, and what lies behind it."""
+    """A running installation and its processes."""
 
-    url: str
     roles: dict[str, int]
     installation: Installation
 
     def pending(self) -> int:
-        """How many searches wait or run."""
+        """Return the number of searches that wait or run."""
         with self.installation.app.app_context():
             statement = sa.select(sa.func.count()).where(Search.status.in_(PENDING))
             return db.session.scalar(statement) or 0
@@ -81,42 +76,32 @@ class Site:
 
 @contextlib.contextmanager
 def site(form: Form, database: str) -> Iterator[Site]:
-    """A site with a gallery of its own on ``sqlite`` or ``postgresql``, until the block ends."""
+    """Run a site with its own gallery on ``sqlite`` or ``postgresql`` until the block ends."""
     with contextlib.ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         redis = stack.enter_context(redis_server())
         environ = {"MAX_QUEUE": str(form.cap), "MAX_PENDING_PER_OWNER": str(form.cap_of_one)}
         if database == "postgresql":
             environ["DATABASE_URL"] = stack.enter_context(postgres_server()).url
-        port = free_port()
-        url = f"http://127.0.0.1:{port}"
-        made = Installation(directory / "data", redis, PORT=str(port), **environ)
+        made = Installation(directory / "data", redis, **environ)
         stack.callback(made.close)
-        _prepare(made, photographs.write_gallery(directory / "gallery", form.gallery))
-        log = directory / "web.log"
-        web = process("wsgi.py", environ=made.environ, log=log, ready=lambda: answers(url))
-        roles = {"web": stack.enter_context(web).popen.pid}
+        made.prepare(photographs.write_gallery(directory / "gallery", form.gallery))
+        roles = {"web": stack.enter_context(made.web()).popen.pid}
         worker = stack.enter_context(made.worker(workers=form.workers))
         searchers = made.searchers()
         (reconciler,) = worker.descendants() - set(searchers)
         roles |= {"worker": worker.popen.pid, "reconciler": reconciler}
         roles |= {f"searcher {number}": pid for number, pid in enumerate(searchers, 1)}
-        yield Site(url, roles, made)
-
-
-def _prepare(made: Installation, gallery: Path) -> None:
-    migrate(made.settings)
-    settings = made.settings
-    build(gallery, settings.index_dir, load_encoder(BUNDLED_WEIGHTS), thumbnails_dir=settings.thumbnails_dir)
+        yield Site(roles, made)
 
 
 def play(form: Form, database: str = "sqlite") -> Run:
-    """Visit a site as `form` says; return what was seen."""
+    """Visit a site as `form` says; return the measurements."""
     run = Run(cap=form.cap, wanted=round(form.pace * form.steady))
     pictures = photographs.uploads(form.uploads)
     with site(form, database) as visited:
         with Watch(visited.roles, visited.pending, lambda: run.answers.phase) as watch:
-            asyncio.run(_play(form, visited.url, run, pictures))
+            asyncio.run(_play(form, visited.installation.url, run, pictures))
         run.samples, run.depths = watch.samples, watch.depths
     return run
 
@@ -134,7 +119,7 @@ async def _play(form: Form, url: str, run: Run, pictures: Sequence[bytes]) -> No
 
 
 async def _visits(form: Form, run: Run, browsers: Sequence[Browser]) -> None:
-    """Let every browser come and go; the first ones of them are signed in."""
+    """Let every browser come and go; the first ones are logged in."""
     run.answers.phase = WARM_UP
     began = time.perf_counter()
     end = began + form.warm_up + form.steady
@@ -158,7 +143,7 @@ async def _come_and_go(browser: Browser, form: Form, due: float, end: float) -> 
 
 
 async def _flood(form: Form, run: Run, browsers: Sequence[Browser]) -> None:
-    """Put in far more than may wait, by one browser alone and then by all; see the end of what was taken."""
+    """Submit far more than may wait, first from one browser, then from all; wait for what was accepted."""
     run.answers.phase = FLOOD
     alone = form.flood // ALONE
     over = asyncio.Event()
@@ -195,7 +180,7 @@ async def _see_ends(browser: Browser, searches: Sequence[browsing.Search], secon
 
 
 def main() -> int:
-    """Play a run; return 1 where a bound is missed."""
+    """Run the campaign; return 1 where a bound is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--short", action="store_true", help="less than a minute, and times are not judged")
     parser.add_argument("--steady", type=float, metavar="SECONDS", help="another length of the steady phase")
@@ -204,7 +189,7 @@ def main() -> int:
     form = SHORT if chosen.short else LONG
     if chosen.steady is not None:
         form = replace(form, steady=chosen.steady)
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])  # and so every process that is started
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])  # inherited by every process started
     run = play(form, chosen.database)
     print("\n".join(lines(run)))
     problems = missed(run, timed=not chosen.short)

@@ -1,4 +1,4 @@
-"""``make load`` itself: its browsers do what browsers do, and its judge finds what is wrong."""
+"""``make load`` itself: its browsers behave as browsers do, and its verdict reports each missed bound."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ TINY = Form(
 
 
 def sound() -> Run:
-    """What a site that holds looks like: 20 searches in a steady phase, a flood, and quiet again."""
+    """The measurements of a site that holds: 20 searches in a steady phase, a flood, then quiet."""
     searches = [Ended(STEADY, number % 2, "done", ("a", f"b{number % 2}"), 0.5) for number in range(20)]
     answers = [
         *(Answer(STEADY, "upload", 201, 0.03) for _ in range(20)),
@@ -172,7 +172,7 @@ def test_what_goes_wrong_while_watching_is_not_lost(monkeypatch: pytest.MonkeyPa
 
 
 def by_itself(ask: Callable[[], T]) -> T:
-    """Call in a thread of its own: in this one Playwright leaves its loop running."""
+    """Call in another thread: in this one Playwright leaves its loop running."""
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(ask).result()
 

@@ -1,4 +1,4 @@
-"""Whether a site held under load: each figure against its bound, as one line of text where it is missed."""
+"""The verdict on a load run: each figure against its bound, one line of text for each missed one."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from tests.campaigns.load.watch import Depth, Sample, Use, edges
 
 PAGE_SECONDS = 0.100  # for 95 of 100 answers of each kind
 GROWTH = 0.05
-PACE = 0.98  # of the searches wanted
+PACE = 0.98  # of the searches that were to be sent
 WARM_UP, STEADY, LAST_VISITS = "warm-up", "steady", "last visits"
 FLOOD, RECOVERY, AFTER = "flood", "recovery", "after"
 PHASES = (WARM_UP, STEADY, LAST_VISITS, FLOOD, RECOVERY, AFTER)
-ONCE = frozenset({"sign up"})  # kinds that belong to no visit
+ONCE = frozenset({"sign up"})  # kinds of requests outside a visit
 
 
 class Taken(NamedTuple):
-    """Resident memory in KiB, at the beginning and at the end, and the share of one core."""
+    """Resident memory in KiB, at the start and at the end, and the share of one core."""
 
     first: int
     last: int
@@ -29,7 +29,7 @@ class Taken(NamedTuple):
 
 @dataclass
 class Run:
-    """What was wanted and what was seen.
+    """What was planned and what was measured.
 
     `wanted` counts the searches of the steady phase, `recovery` is how many seconds after the flood all that
     had been accepted were done.
@@ -43,7 +43,7 @@ class Run:
     depths: list[Depth] = field(default_factory=list)
 
     def uses(self) -> dict[str, Taken]:
-        """What each process took in the steady phase."""
+        """Return what each process used in the steady phase."""
         roles: dict[str, list[tuple[float, Use]]] = defaultdict(list)
         for sample in self.samples:
             if sample.phase == STEADY and sample.use is not None:

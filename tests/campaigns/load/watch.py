@@ -1,4 +1,4 @@
-"""Looks at the site from outside while it is under load: what its processes take, how many searches wait."""
+"""Samples of a site under load: what its processes use, how many searches wait."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 USE_EVERY, DEPTH_EVERY = 1.0, 0.1  # seconds
-EDGE = 0.1  # share of the samples that are compared at the beginning and at the end
+EDGE = 0.1  # share of the samples compared at the start and at the end
 
 
 class Use(NamedTuple):
-    """What a process holds and has taken: resident memory in KiB, and seconds of CPU time with those of its
+    """What a process uses: resident memory in KiB, and seconds of CPU time with those of its
     children that have ended.
     """
 
@@ -25,7 +25,7 @@ class Use(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """One process at one moment; `use` is None where it is gone."""
+    """One process at one time; `use` is None where it has ended."""
 
     phase: str
     role: str
@@ -34,14 +34,14 @@ class Sample(NamedTuple):
 
 
 class Depth(NamedTuple):
-    """Searches that waited or ran at one moment."""
+    """Number of searches that waited or ran at one time."""
 
     phase: str
     pending: int
 
 
 class Watch:
-    """Samples in a thread of its own, from entering the block to leaving it.
+    """Samples in another thread, from entering the block to leaving it.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ class Watch:
     def _run(self) -> None:
         try:
             self._sample()
-        except BaseException as error:  # raised again in the thread that waits
+        except BaseException as error:  # raised again in the waiting thread
             self.error = error
 
     def _sample(self) -> None:
@@ -93,7 +93,7 @@ class Watch:
 
 
 def use(pid: int) -> Use | None:
-    """What a process takes (Linux); None where there is no such process."""
+    """Return what a process uses (Linux); None where there is no such process."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
@@ -106,6 +106,6 @@ def use(pid: int) -> Use | None:
 
 
 def edges(samples: list[int]) -> tuple[int, int]:
-    """The median of the first tenth of the samples, and of the last."""
+    """Return the median of the first tenth of the samples, and of the last."""
     width = max(1, int(len(samples) * EDGE))
     return round(median(samples[:width])), round(median(samples[-width:]))

@@ -1,4 +1,4 @@
-"""The protections that ``make unguarded`` takes away one at a time, and the rows of what goes wrong then."""
+"""The protections that ``make mutation`` removes one at a time, and the rows of reliability.md they serve."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from config import ROOT
 
 
 class Protection(NamedTuple):
-    """A piece of code that guards something.
+    """A piece of code that protects against something.
 
     `code` stands exactly once in `file`; `without` is what is left in its place. `row` is the number of what
     goes wrong then, as in docs/reliability.md.

@@ -1,4 +1,4 @@
-"""``make unguarded``: take away one protection after the other, and see which test notices.
+"""``make mutation``: remove one protection after the other, and see which test fails.
 
 Each is taken away in a copy of the project, never in the project itself, and the tests of its row are run
 there. A protection whose loss no test notices is one that may be lost in any change to come.
@@ -30,7 +30,7 @@ def copy(directory: Path) -> Path:
 
 
 def play(protection: Protection, project: Path) -> str | None:
-    """Take a protection away in a copy of the project; return the first test that fails, None if none does.
+    """Remove a protection in a copy of the project; return the first test that fails, None if none does.
 
     Raises
     ------
@@ -52,14 +52,14 @@ def play(protection: Protection, project: Path) -> str | None:
 def _tests(row: int, project: Path) -> subprocess.CompletedProcess[str]:
     rooms = ["tests/faults", "tests/security"]
     command = [sys.executable, "-m", "pytest", "-x", "-k", f"row_{row:02}", *rooms]
-    environ = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}  # a file's time and size may be those of before
+    environ = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}  # a changed file may keep its time and size
     return subprocess.run(
         command, cwd=project, env=environ, capture_output=True, text=True, check=False, timeout=SECONDS
     )
 
 
 def main() -> int:
-    """Play them all; return 1 where a loss goes unnoticed."""
+    """Run them all; return 1 where no test fails."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--row", type=int, action="append", help="those of this row only; may be repeated")
     rows = parser.parse_args().row
@@ -74,7 +74,7 @@ def main() -> int:
             where = noticed or "NO TEST FAILS"
             seconds = time.monotonic() - began
             print(f"{protection.row:>3}  {protection.name:<56} {seconds:4.0f} s  {where}", flush=True)
-    print(f"{len(chosen)} protections taken away, {unnoticed} unnoticed")
+    print(f"{len(chosen)} protections removed, {unnoticed} unnoticed")
     return 1 if unnoticed else 0
 
 

@@ -1,4 +1,4 @@
-"""The campaign that takes protections away finds each, notices a loss, and notices when nobody notices."""
+"""``make mutation`` itself: it finds each protection, and reports which test fails or that none does."""
 
 from __future__ import annotations
 

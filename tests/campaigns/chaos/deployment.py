@@ -1,6 +1,6 @@
-"""A real installation under a keeper's eye: web process, worker, Redis, database, on two small disks.
+"""A real installation on two small disks: web process, worker, Redis and database under a service manager.
 
-Needs a mount namespace of its own: `tests.campaigns.chaos.run` enters one.
+It must run in a separate mount namespace; `tests.campaigns.chaos.run` enters one.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from typing import NamedTuple, TypeVar
 
 import sqlalchemy as sa
 
-from app import create_app
 from app.accounts import service as accounts
 from app.accounts import tokens
 from app.database import RECONCILER, Lease
 from app.extensions import db
-from config import ROOT, load_settings
-from tests.campaigns.chaos.keeper import Keeper, Service
+from config import ROOT
+from tests.campaigns.chaos.service_manager import Service, ServiceManager
 from tests.support.databases import migrate
 from tests.support.galleries import make_gallery, picture
-from tests.support.servers import RedisUnderTest, answers, free_port
+from tests.support.installation import Installation
+from tests.support.servers import RedisUnderTest, answers
 from tests.support.waiting import eventually
 from tests.support.web import PASSWORD
 
@@ -42,14 +42,14 @@ T = TypeVar("T")
 
 
 class Searching(NamedTuple):
-    """A searcher and the process that it has forked for the search at hand."""
+    """A searcher and the process that it has forked for its current search."""
 
     searcher: int
     child: int
 
 
 class RedisService(RedisUnderTest):
-    """The Redis that a keeper looks after."""
+    """The Redis that the service manager runs."""
 
     name = "redis"
 
@@ -59,15 +59,15 @@ class RedisService(RedisUnderTest):
         return self.process.pid if self.process else 0
 
 
-class Stage:
+class Deployment:
     """The installation.
 
     Parameters
     ----------
     directory : Path
-        Where everything lies; the logs in ``logs``, what the installation writes on the small disks.
+        Holds everything: logs in ``logs``, the small disks in ``data``.
     sockets : Path
-        A private folder with a short name.
+        A private folder with a short path, for Redis's socket.
     database_url : str
         Empty for SQLite.
     """
@@ -83,43 +83,32 @@ class Stage:
         for disk, size in ((self.data, DATA_DISK), (self.uploads, UPLOADS_DISK)):
             disk.mkdir()
             subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", disk], check=True)
-        port = free_port()
-        self.address = f"http://127.0.0.1:{port}"
         self.redis = RedisService(self.data / "redis", sockets / "redis.sock")
-        self.environ = {
-            "DATA_DIR": str(self.data),
-            "DATABASE_URL": database_url or f"sqlite:///{self.data / 'vitrine.db'}",
-            "REDIS_URL": self.redis.url,
-            "SECRET_KEY": "only for a campaign of faults",
-            "MODEL": "compact",
-            "LOG_LEVEL": "INFO",
-            "PORT": str(port),
-            "WORKERS": str(WORKERS),
-        }
-        self.settings = load_settings(self.environ)
+        environ = {"WORKERS": str(WORKERS), **({"DATABASE_URL": database_url} if database_url else {})}
+        made = Installation(self.data, self.redis, **environ)
+        self.app, self.settings, self.environ, self.address = made.app, made.settings, made.environ, made.url
+        self._close = made.close
         migrate(self.settings)
         make_gallery(self.gallery, GALLERY)
         self.index()
-        self.app = create_app(self.settings)
         self.web = Service("web", ("wsgi.py",), self.environ, self.logs)
         self.worker = Service("worker", ("-m", "worker"), self.environ, self.logs)
-        self._keeper = Keeper(self.redis, self.web, self.worker)
+        self._manager = ServiceManager(self.redis, self.web, self.worker)
 
     def start(self) -> None:
         """Start everything, and wait until it serves."""
-        self._keeper.start()
+        self._manager.start()
         eventually(lambda: answers(self.address), START_SECONDS)
         eventually(lambda: len(self.searchers()) == WORKERS, START_SECONDS)
 
     def stop(self) -> None:
         """End everything."""
-        self._keeper.stop()
-        with self.app.app_context():
-            db.engine.dispose()
+        self._manager.stop()
+        self._close()
 
     def index(self) -> bool:
-        """Index the gallery, as its owner would after a look at the pictures; False where that failed."""
-        (self.gallery / "a" / "000.jpg").touch()  # a new time: a new generation, with the same pictures
+        """Index the gallery as an operator would; return False where that failed."""
+        (self.gallery / "a" / "000.jpg").touch()  # a new time gives a new generation with the same pictures
         command = [sys.executable, "-m", "flask", "gallery", "index", str(self.gallery)]
         environ = {**os.environ, **self.environ}
         done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
@@ -128,12 +117,12 @@ class Stage:
         return done.returncode == 0
 
     def token_of(self, name: str) -> str:
-        """Make an account, and a token for its programs."""
+        """Create an account, and an API token for it."""
         with self.app.app_context():
             return tokens.create(accounts.create(name, PASSWORD).id, "campaign")
 
     def reconciler(self) -> int:
-        """The reconciler's process id, as its lease says; 0 where there is none or nobody can say now."""
+        """Return the reconciler's process id by its lease; 0 where there is none or the database is down."""
         statement = sa.select(Lease.holder).where(Lease.name == RECONCILER)
         with self.app.app_context():
             try:
@@ -149,12 +138,12 @@ class Stage:
         return [pid for pid in children(self.worker.pid) if pid != reconciler] if reconciler else []
 
     def searching(self) -> list[Searching]:
-        """Who is in the middle of a search: only searchers have children."""
+        """Return which searchers are in the middle of a search: only then do they have children."""
         return [Searching(pid, child) for pid in children(self.worker.pid) for child in children(pid)]
 
 
 def children(pid: int) -> list[int]:
-    """Process ids of what the main thread of a process has forked; none where it has gone."""
+    """Return the process ids that a process's main thread has forked; empty where it has ended."""
     try:
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except (FileNotFoundError, ProcessLookupError):
@@ -162,7 +151,7 @@ def children(pid: int) -> list[int]:
 
 
 def queries(count: int) -> list[bytes]:
-    """Pictures to search with, PNG files, none of them in the gallery."""
+    """Return PNG files to search with, none of them in the gallery."""
     made = []
     for number in range(count):
         file = io.BytesIO()
@@ -172,14 +161,14 @@ def queries(count: int) -> list[bytes]:
 
 
 def signed(png: bytes, text: str) -> bytes:
-    """The same picture with `text` in a chunk of its own, so that a file left behind says whose it was."""
+    """Return the picture with `text` in a separate chunk, so that a file left behind names its submission."""
     body = COMMENT + text.encode() + b"\n"
     chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
     return png[:HEADER] + chunk + png[HEADER:]
 
 
 def signature(file: bytes) -> str:
-    """What `signed` has written; empty where the file is another or breaks off before it."""
+    """Return the text that `signed` wrote; empty where there is none."""
     found = re.match(COMMENT + rb"([\w-]+)\n", file[HEADER + 4 :])
     return found[1].decode() if found else ""
 

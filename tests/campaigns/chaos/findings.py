@@ -1,4 +1,4 @@
-"""The judge of a campaign: what was lost, doubled, changed, left undone, or said that must not be said."""
+"""The findings of a campaign: what was lost, doubled, changed, never finished, or wrongly answered."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from worker.attempts import MAX_ATTEMPTS, WORKER_LOST
 
 PATIENCE = 60.0  # seconds after the last fault until everything has ended
 
-# What may be logged as an error while databases are held, connections cut, disks full and Redis away.
+# Errors that may be logged while databases are locked, connections cut, disks full and Redis down.
 EXPECTED_ERRORS = tuple(
     re.compile(pattern)
     for pattern in (
@@ -31,7 +31,7 @@ EXPECTED_ERRORS = tuple(
 
 
 def findings(evidence: Evidence) -> list[str]:
-    """Everything that is wrong, a line each."""
+    """Return everything that is wrong, one line each."""
     return [
         *_tickets(evidence),
         *_rows(evidence),
@@ -42,7 +42,7 @@ def findings(evidence: Evidence) -> list[str]:
 
 
 def _tickets(evidence: Evidence) -> Iterator[str]:
-    """What clients were told, against the rows."""
+    """Compare what clients were told with the rows."""
     rows = {row.id: row for row in evidence.rows}
     submitted = {row.submission for row in evidence.rows}
     for ticket in evidence.tickets:
@@ -66,15 +66,15 @@ def _told(ticket: Ticket, row: Row | None, evidence: Evidence) -> Iterator[str]:
     elif (ticket.status, ticket.code, ticket.hits) != (row.status, row.code, row.hits):
         yield f"changed: {ticket.submission} was told {ticket.status} and the row says {row.status}"
     if row.status == "done" and row.hits != evidence.expected[ticket.picture]:
-        yield f"changed: {ticket.submission} has other results than picture {ticket.picture} in the calm"
+        yield f"changed: {ticket.submission} has other results than picture {ticket.picture} in the calm run"
 
 
 def _rows(evidence: Evidence) -> Iterator[str]:
-    """The rows by themselves; `_told` has compared those that a client knows of."""
+    """Check the rows alone; `_told` has compared those that a client knows."""
     for submission, count in Counter(row.submission for row in evidence.rows).items():
         if count > 1:
             yield f"doubled: {submission} has {count} rows"
-    quiet = max(blow.ended for blow in evidence.blows)
+    quiet = max(injection.ended for injection in evidence.injections)
     for row in evidence.rows:
         if row.status not in ("done", "failed"):
             yield f"not ended: {row.submission} is {row.status}, attempt {row.attempt}"
@@ -87,7 +87,7 @@ def _rows(evidence: Evidence) -> Iterator[str]:
 
 
 def _retries(evidence: Evidence) -> Iterator[str]:
-    """Rows that no submission explains are those of Retry, one for each press at most."""
+    """Check that rows without a submission come from Retry, at most one for each press."""
     known = {ticket.submission for ticket in evidence.tickets if not ticket.is_retry}
     upload_of = {row.id: row.upload for row in evidence.rows}
     presses: Counter[str] = Counter()
@@ -120,10 +120,10 @@ def _files(evidence: Evidence) -> Iterator[str]:
 def _processes(evidence: Evidence) -> Iterator[str]:
     if not evidence.in_time:
         yield "not ended: some searches, in time after the last fault"
-    for blow in evidence.blows:
-        if not blow.struck:
-            yield f"missed: fault {blow.number}, {blow.fault}"
-    for number, seconds in too_slow(evidence.blows, evidence.rows).items():
+    for injection in evidence.injections:
+        if not injection.injected:
+            yield f"missed: fault {injection.number}, {injection.fault}"
+    for number, seconds in too_slow(evidence.injections, evidence.rows).items():
         yield f"slow: no search was done for {seconds:.1f} s after fault {number}"
     for key in evidence.redis:
         yield f"left: {key} in Redis"

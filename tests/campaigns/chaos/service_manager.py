@@ -1,7 +1,7 @@
-"""A service manager: what ends is started again a second later, as systemd or a container's policy does.
+"""A service manager: restarts what ends a second later, as systemd or a container's restart policy does.
 
-Every installation has one; here the campaign plays it. It is less thorough than systemd in one point, which
-makes the campaign harder: the processes that a dead service has left behind go on until they notice.
+In one point it does less than systemd, which makes the campaign harder: processes that a dead service has
+left behind run until they notice.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ TICK = 0.05
 PAUSE = 1.0  # seconds from an end to the next start
 
 
-class Kept(Protocol):
-    """What a keeper looks after."""
+class Managed(Protocol):
+    """What a service manager runs."""
 
     name: str
 
@@ -30,14 +30,14 @@ class Kept(Protocol):
 
 
 class Service:
-    """A Python program of ours; each start writes a log of its own.
+    """One of our Python programs; each start writes its own log file.
 
     Parameters
     ----------
     name : str
-        Begins the logs' names.
+        Prefix of the log files' names.
     command : tuple of str
-        What ``python`` is called with.
+        Arguments of ``python``.
     environ : mapping
         Added to the environment.
     logs : Path
@@ -64,7 +64,7 @@ class Service:
         return self.processes[-1].alive()
 
     def stop(self) -> None:
-        """End it, and whatever any of its starts has left behind."""
+        """End it, with everything that earlier starts have left behind."""
         for process in reversed(self.processes):
             process.end()
 
@@ -73,16 +73,16 @@ class Service:
         return {pid for process in self.processes if not process.alive() for pid in process.family()}
 
 
-class Keeper:
-    """Starts services, and starts them again until the keeper itself is stopped."""
+class ServiceManager:
+    """Starts services, and restarts them until it is stopped."""
 
-    def __init__(self, *services: Kept) -> None:
+    def __init__(self, *services: Managed) -> None:
         self._services = services
         self._ending = threading.Event()
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
-        """Start all, in their order."""
+        """Start all, in order."""
         for service in self._services:
             service.start()
         self._threads = [threading.Thread(target=self._keep, args=(each,)) for each in self._services]
@@ -97,7 +97,7 @@ class Keeper:
         for service in reversed(self._services):
             service.stop()
 
-    def _keep(self, service: Kept) -> None:
+    def _keep(self, service: Managed) -> None:
         while not self._ending.wait(TICK):
             if service.alive() or self._ending.wait(PAUSE):
                 continue

@@ -1,4 +1,4 @@
-"""Many clients at once, each with the next search that is due."""
+"""A pool of clients; each takes the next search that is due."""
 
 from __future__ import annotations
 
@@ -10,52 +10,52 @@ import time
 from collections import deque
 from collections.abc import Sequence
 
-from tests.campaigns.chaos.clients import Client, Door
+from tests.campaigns.chaos.clients import Client, Transport
 from tests.campaigns.chaos.tickets import Ticket
 
 
-class Crowd:
-    """Clients that share the work.
+class ClientPool:
+    """Clients that share a list of searches.
 
     Parameters
     ----------
-    doors : sequence of Door
+    transports : sequence of Transport
         One for each client.
     pictures : list of bytes
         What is searched with.
     """
 
-    def __init__(self, doors: Sequence[Door], pictures: list[bytes]) -> None:
+    def __init__(self, transports: Sequence[Transport], pictures: list[bytes]) -> None:
         self.tickets: list[Ticket] = []
         self._ending = threading.Event()
-        self._clients = [Client(door, pictures, self.tickets, self._ending) for door in doors]
+        self._clients = [Client(transport, pictures, self.tickets, self._ending) for transport in transports]
         self._threads: list[threading.Thread] = []
         self._later: deque[tuple[float, str, int]] = deque()
         self._due: queue.SimpleQueue[tuple[str, int] | None] = queue.SimpleQueue()
 
     def start(self, name: str, pictures: Sequence[int], seconds: float, seed: int) -> None:
-        """Be ready to search with these pictures, at moments spread over so many `seconds`, to the very last.
+        """Schedule searches with these pictures at random times within `seconds`, the last one at the end.
 
-        `name` begins every submission's token.
+        `name` is the prefix of every submission token.
         """
         self._due = queue.SimpleQueue()
         rng = random.Random(f"{seed} searches")
-        moments = [*sorted(rng.uniform(0.0, seconds) for _ in pictures[1:]), seconds]
-        numbered = enumerate(zip(moments, pictures, strict=True))
+        times = [*sorted(rng.uniform(0.0, seconds) for _ in pictures[1:]), seconds]
+        numbered = enumerate(zip(times, pictures, strict=True))
         self._later = deque((at, f"{name}-{number:06}", picture) for number, (at, picture) in numbered)
         self._threads = [threading.Thread(target=self._work, args=(client,)) for client in self._clients]
         for thread in self._threads:
             thread.start()
 
     def release(self, seconds: float) -> int:
-        """Let begin what is due so many seconds after the start; return how much nobody has begun yet."""
+        """Release what is due `seconds` after the start; return how many searches no client has taken."""
         while self._later and self._later[0][0] <= seconds:
             _, name, picture = self._later.popleft()
             self._due.put((name, picture))
         return self._due.qsize()
 
     def finish(self, seconds: float) -> bool:
-        """Wait until all searches have ended, and let everybody go; False where some had not in time."""
+        """Wait until all searches have ended, then stop the clients; False where some had not in time."""
         for _ in self._threads:
             self._due.put(None)
         deadline = time.monotonic() + seconds
@@ -67,7 +67,7 @@ class Crowd:
         return finished
 
     def close(self) -> None:
-        """Let everybody go at once."""
+        """Stop all clients at once."""
         self._ending.set()
         for _ in self._threads:
             self._due.put(None)
@@ -75,14 +75,14 @@ class Crowd:
             thread.join()
         self._threads = []
 
-    def look_once_more(self, seconds: float) -> None:
-        """Let everybody see, within so many seconds, whether what they were told still holds."""
+    def verify(self, seconds: float) -> None:
+        """Have every client check, within `seconds`, that what it was told still holds."""
         stopping = threading.Timer(seconds, self._ending.set)
         stopping.start()
         for client in self._clients:
-            client.look_once_more()
+            client.verify()
         stopping.cancel()
-        gc.collect()  # a connection is closed with its last owner, and a failed request's traceback is one
+        gc.collect()  # a connection closes with its last reference; a traceback may hold one
 
     def _work(self, client: Client) -> None:
         while (task := self._due.get()) is not None:
