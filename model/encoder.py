@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from model.checkpoints.files import sha256_of
 from model.checkpoints.weights import open_weights, read_json_beside
 from model.config import POSITION_MODES, PREPROCESS_MODES, PositionMode, PreprocessMode, ViTConfig
 from model.errors import CheckpointError, PictureError
+from model.files import sha256_file
 from model.fingerprint import Fingerprint
 from model.network.fold import fold
 from model.network.vit import VisionTransformer
@@ -267,7 +267,7 @@ def load_encoder(
         config = weights.config
         geometry = read_geometry(preprocessor, weights.notes, config.grid, config.patch)
         vit = VisionTransformer(config, fold(weights), mode, threads)
-    return Encoder(vit, geometry, preprocess, name=path.stem, weights_sha256=sha256_of(path))
+    return Encoder(vit, geometry, preprocess, name=path.stem, weights_sha256=sha256_file(path))
 
 
 def _choice(name: str, value: str, allowed: tuple[Choice, ...]) -> Choice:

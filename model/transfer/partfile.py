@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from model.errors import DownloadError
+from model.files import sync_file, try_lock
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ class PartFile:
         """Give the file its name, on disk for good; where it is not what it should be, say why instead."""
         fault = self._check.fault(self._path)
         if fault is None:
-            os.fsync(self._file.fileno())
+            sync_file(self._file)
             self._path.replace(self._destination)
             self._note.unlink(missing_ok=True)
             self._finished = True
@@ -145,10 +145,8 @@ def part_file(destination: Path, check: Check) -> Iterator[PartFile]:
     except OSError as error:
         raise DownloadError(f"{destination} cannot be written: {error.strerror}.") from error
     with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DownloadError(f"another process is downloading {destination} already.") from None
+        if not try_lock(file):
+            raise DownloadError(f"another process is downloading {destination} already.")
         part = PartFile(destination, file, check)
         try:
             yield part
