@@ -59,15 +59,15 @@ def convert(source: Path, target: Path) -> ViTConfig:
 def _metadata(weights: Weights) -> dict[str, str]:
     config = weights.config
     preprocessor = read_json_beside(weights.path, "preprocessor_config.json")
-    geometry = read_geometry(preprocessor, dict(weights.notes), config.grid, config.patch)
+    geometry = read_geometry(preprocessor, dict(weights.metadata), config.grid, config.patch)
     metadata = {
         "num_attention_heads": str(config.heads),
         "layer_norm_eps": repr(config.eps),
         "resize": str(geometry.resize),
         "crop": str(geometry.crop),
     }
-    if "positions" in weights.notes:
-        metadata["positions"] = weights.notes["positions"]
+    if "positions" in weights.metadata:
+        metadata["positions"] = weights.metadata["positions"]
     return metadata
 
 
