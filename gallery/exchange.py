@@ -27,6 +27,7 @@ from gallery.thumbnails import Thumbnails
 from gallery.vectors import unit, usable
 from gallery.writer import write_generation
 from model.errors import PictureError
+from model.files import replacing
 from model.fingerprint import Fingerprint
 from model.pictures import open_rgb, probe
 
@@ -65,15 +66,10 @@ def export_npz(index_dir: Path, target: Path) -> int:
     StoreError
         There is no index, or the target cannot be written.
     """
-    part = target.with_name(f"{target.name}.{os.getpid()}.part")
     with Store.open(index_dir) as store, writing(target.parent):
         paths = np.array([item.path for item in store.catalog.page(0, len(store))], dtype=np.str_)
-        try:
-            with part.open("wb") as file:
-                np.savez(file, features=store.features, paths=paths)
-            part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
+        with replacing(target) as file:
+            np.savez(file, features=store.features, paths=paths)
         return len(paths)
 
 

@@ -12,7 +12,6 @@ its folder (`flock`, inherited by forked children), and only a generation that n
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import logging
 import os
@@ -24,8 +23,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from gallery.errors import IndexCorruptError, IndexMissingError, StoreError
-from gallery.files import sha256_file, sync_folder, write_synced
 from gallery.manifest import MANIFEST, Manifest
+from model.files import replacing, sha256_file, sync_folder, try_lock
 
 CURRENT = "CURRENT"
 KEEP_PREVIOUS = 1
@@ -185,13 +184,13 @@ def install(index_dir: Path, manifest: Manifest) -> str:
     folder, text = index_dir / _GENERATIONS, manifest.to_bytes()
     newest = next(iter(names(index_dir)), "0")
     name = f"{int(newest[:8]) + 1:08d}-{hashlib.sha256(text).hexdigest()[:16]}"
-    write_synced(folder / _STAGING / MANIFEST, text)
-    sync_folder(folder / _STAGING)
+    with replacing(folder / _STAGING / MANIFEST, sync=True, sync_name=True) as file:
+        file.write(text)
     (folder / _STAGING).rename(folder / name)
     sync_folder(folder)
-    write_synced(index_dir / f"{CURRENT}.next", f"{name}\n".encode())
-    (index_dir / f"{CURRENT}.next").replace(index_dir / CURRENT)
-    sync_folder(index_dir)
+    draft = index_dir / f"{CURRENT}.next"
+    with replacing(index_dir / CURRENT, draft=draft, sync=True, sync_name=True) as file:
+        file.write(f"{name}\n".encode())
     return name
 
 
@@ -210,11 +209,11 @@ def remove_unused(index_dir: Path) -> list[str]:
         path = index_dir / _GENERATIONS / name
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(path)
-            removed.append(name)
-        except BlockingIOError:
-            _log.info("generation %s is still being read", name)
+            if try_lock(descriptor):
+                shutil.rmtree(path)
+                removed.append(name)
+            else:
+                _log.info("generation %s is still being read", name)
         finally:
             os.close(descriptor)
     return removed
@@ -223,11 +222,9 @@ def remove_unused(index_dir: Path) -> list[str]:
 def _hold(path: Path) -> int:
     """Take the shared lock of a folder and return its descriptor."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError as error:
+    if not try_lock(descriptor, shared=True):
         os.close(descriptor)
-        raise FileNotFoundError(2, "being removed", str(path)) from error
+        raise FileNotFoundError(2, "being removed", str(path))
     return descriptor
 
 

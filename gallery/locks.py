@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from gallery.errors import IndexBusyError
+from model.files import try_lock
 
 _LOCK = "lock"
 
@@ -26,14 +26,12 @@ def exclusive(folder: Path) -> Iterator[None]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / _LOCK).open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        if not try_lock(file):
             file.seek(0)
             holder = file.read(20).strip() or "unknown"
             raise IndexBusyError(
                 f"Another process (number {holder}) is writing {folder}; wait until it has ended."
-            ) from error
+            )
         file.truncate(0)
         file.write(f"{os.getpid()}\n")
         file.flush()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Collection
 from pathlib import Path
 
@@ -11,6 +9,7 @@ from PIL import Image
 
 from gallery.catalog import LARGE_SIDE, THUMBNAIL_SIDE, THUMBNAIL_SUFFIX, thumbnail_file
 from gallery.errors import StoreError
+from model.files import replacing
 from model.pictures import BROWSER_FORMATS
 from model.pictures.copies import jpeg
 
@@ -70,13 +69,11 @@ class Thumbnails:
         return wanted
 
     def _write(self, path: Path, data: bytes) -> None:
-        part = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.part")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            part.write_bytes(data)
-            part.replace(path)
+            with replacing(path) as file:
+                file.write(data)
         except OSError as error:
-            part.unlink(missing_ok=True)
             raise StoreError(f"Thumbnails cannot be written in {self.folder}: {error.strerror}.") from error
 
 

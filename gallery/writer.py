@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import sqlite3
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -15,9 +14,9 @@ from numpy.typing import NDArray
 from gallery import generations
 from gallery.catalog import Item, folded
 from gallery.errors import StoreError
-from gallery.files import sha256_file
 from gallery.manifest import FEATURES, ITEMS, FileDigest, Manifest
 from gallery.vectors import require_unit
+from model.files import sha256_file, sync_file
 from model.fingerprint import Fingerprint
 
 _SCHEMA = """
@@ -96,8 +95,7 @@ def _write_features(path: Path, shape: tuple[int, int], blocks: Iterable[NDArray
             rows += len(block)
         if rows != shape[0]:
             raise StoreError(f"{rows} vectors came for {shape[0]} items.")
-        file.flush()
-        os.fsync(file.fileno())
+        sync_file(file)
         return FileDigest(digest.hexdigest(), file.tell())
 
 

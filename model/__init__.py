@@ -1,7 +1,12 @@
-"""DINOv2 in pure NumPy: a picture goes in, a feature vector comes out.
+"""DINOv2 in pure NumPy: pictures in, feature vectors out.
 
-Everything is loaded on first use, so that a web process can import `model.pictures` or `model.errors` without
-NumPy.
+>>> from model import load_encoder
+>>> encoder = load_encoder("model/bundled/vitrine-compact.safetensors")
+>>> features = encoder.encode(["cat.jpg", "dog.jpg"])
+
+`model.encoder` is the place to start reading, then `model.network`. The package imports nothing of the rest
+of the project. The names below are loaded on first use, so that a web process can import `model.pictures` or
+`model.errors` without NumPy.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The encoder's speed, beside that of the matrix products it cannot do without."""
+"""The encoder's speed, compared with that of a matrix product (sgemm) alone.
+
+``flask model bench`` calls `measure`. `bench`, the package beside this one, compares with other libraries.
+"""
 
 from __future__ import annotations
 
@@ -24,27 +27,27 @@ _PARTS = {
     "gelu": "GELU",
     "swiglu": "SwiGLU",
     "_divide_by_one_plus_exp": "GELU",
-    "normalise": "LayerNorm",
+    "layer_norm": "LayerNorm",
     "<method 'get' of '_queue.SimpleQueue' objects>": "waiting for other threads",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What was measured.
+    """Measurements of an encoder.
 
     Attributes
     ----------
     tokens, threads : int
-        Length of the sequence; threads that shared a forward pass.
+        Tokens of a picture; threads that share a forward pass.
     seconds, batch_seconds : float
-        Median time of one picture alone, and of one in batches of 8.
+        Median time per picture, alone and in batches of 8.
     gflop : float
-        Arithmetic that one picture needs, in 10^9 operations.
+        Arithmetic for one picture, in 10^9 operations.
     sgemm : float
-        GFLOP/s of NumPy's product of the MLP's shape with as many threads.
+        GFLOP/s of NumPy's product of the MLP's shape, with as many threads.
     parts : dict of str to float
-        Share of one picture's time by part, in the first thread; largest first.
+        Fraction of the time of one picture by part, in the first thread; largest first.
     """
 
     tokens: int
@@ -57,18 +60,22 @@ class Figures:
 
     @property
     def rate(self) -> float:
-        """GFLOP/s of needed arithmetic for one picture."""
+        """GFLOP/s of one picture alone."""
         return self.gflop / self.seconds
 
 
 def measure(encoder: Encoder, rounds: int = 15) -> Figures:
-    """Measure the encoder on random pixels of its own crop size.
+    """Measure an encoder on random pixels of its crop size.
 
     Parameters
     ----------
     encoder : Encoder
     rounds : int
-        Repetitions; medians are taken.
+        Repetitions, of which the median counts.
+
+    Returns
+    -------
+    Figures
     """
     config, side = encoder.config, encoder.geometry.crop
     pixels = np.random.default_rng(0).standard_normal((8, CHANNELS, side, side), dtype=np.float32)
@@ -88,10 +95,20 @@ def measure(encoder: Encoder, rounds: int = 15) -> Figures:
 
 
 def needed_gflop(config: ViTConfig, tokens: int) -> float:
-    """Arithmetic for the CLS feature of one picture, in 10^9 operations: products only, two for each
-    multiplication.
+    """Return the arithmetic for the CLS feature of one picture, in 10^9 operations.
 
-    The last block computes keys and values of all tokens, and the rest for the CLS token alone.
+    Only matrix products count, with two operations for each multiplication. The last block computes keys and
+    values of all tokens, and everything else for the CLS token alone.
+
+    Parameters
+    ----------
+    config : ViTConfig
+    tokens : int
+        Tokens of a picture.
+
+    Returns
+    -------
+    float
     """
     D, F, N = config.width, config.hidden, tokens
     patches = 2 * (N - config.prefix) * CHANNELS * config.patch**2 * D
@@ -110,7 +127,7 @@ def _sgemm(config: ViTConfig, tokens: int) -> Callable[[], object]:
 
 
 def _medians(rounds: int, *functions: Callable[[], object]) -> list[float]:
-    """Median times of functions that are called in turn, so that a noisy moment strikes all."""
+    """Return median times of functions that are called in turn, so that a disturbance affects all."""
     times: list[list[float]] = [[] for _ in functions]
     for _ in range(rounds):
         for function, taken in zip(functions, times, strict=True):
@@ -126,7 +143,7 @@ def _shares(function: Callable[[], object], rounds: int) -> dict[str, float]:
         profile.runcall(function)
     times: dict[str, float] = {}
     for (_, _, name), (_, _, own, _, _) in pstats.Stats(profile).stats.items():  # type: ignore[attr-defined]
-        part = _PARTS.get(name, "the rest")
+        part = _PARTS.get(name, "everything else")
         times[part] = times.get(part, 0.0) + own
     total = sum(times.values())
     return {part: own / total for part, own in sorted(times.items(), key=lambda item: -item[1])}

@@ -1,4 +1,8 @@
-"""How far features lie from a reference, and transformers as one."""
+"""Comparison of features with a reference, such as those of transformers.
+
+``flask model verify``, `bench` and the tests call this. PyTorch and transformers are imported only by the
+functions that need them; ``make parity`` installs them.
+"""
 
 from __future__ import annotations
 
@@ -21,23 +25,23 @@ MAX_DIFFERENCE = 1e-4
 
 
 class NoReferenceError(VitrineError):
-    """There is nothing to compare with."""
+    """There is no reference to compare with, or it does not fit."""
 
     code = "no_reference"
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One feature against its reference.
+    """Difference between a feature and its reference.
 
     Attributes
     ----------
     cosine : float
-        Of the angle between the two.
+        Cosine similarity of the two.
     largest, mean : float
-        Absolute differences of the coordinates.
+        Largest and mean absolute difference of coordinates.
     squared : float
-        Mean squared difference.
+        Mean squared difference of coordinates.
     """
 
     cosine: float
@@ -46,7 +50,7 @@ class Difference:
     squared: float
 
     def within(self, cosine_distance: float = MAX_COSINE_DISTANCE, largest: float = MAX_DIFFERENCE) -> bool:
-        """Whether both ``1 - cosine`` and the largest difference are small enough."""
+        """Return whether ``1 - cosine`` and the largest difference are within the tolerances."""
         return 1 - self.cosine <= cosine_distance and self.largest <= largest
 
 
@@ -64,7 +68,7 @@ def compare(features: NDArray[Any], reference: NDArray[Any]) -> list[Difference]
     Raises
     ------
     NoReferenceError
-        The reference's shape is another, or it has numbers that are not finite.
+        The reference has another shape or type, or numbers that are not finite.
     """
     if reference.shape != features.shape or reference.dtype.kind != "f":
         raise NoReferenceError(
@@ -79,17 +83,25 @@ def compare(features: NDArray[Any], reference: NDArray[Any]) -> list[Difference]
 def read_reference(path: Path) -> NDArray[Any]:
     """Read features from a ``.npy`` file; pickled arrays are refused.
 
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    ndarray
+
     Raises
     ------
     NoReferenceError
-        The file holds no plain array.
+        The file does not hold a single array of numbers.
     """
     try:
         reference = np.load(path, allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:
-        raise NoReferenceError(f"{path} is no .npy file: {error}") from error
+        raise NoReferenceError(f"{path} is not a .npy file: {error}") from error
     if not isinstance(reference, np.ndarray):
-        raise NoReferenceError(f"{path} is an .npz; a .npy file with one array is needed.")
+        raise NoReferenceError(f"{path} is an .npz file; save the features as one array in a .npy file.")
     return reference
 
 
@@ -100,19 +112,20 @@ def _difference(a: NDArray[np.float64], b: NDArray[np.float64]) -> Difference:
     return Difference(cosine, float(apart.max()), float(apart.mean()), float((apart**2).mean()))
 
 
-def transformers_features(path: Path, batches: list[Array]) -> Array:
-    """Encode the same preprocessed pictures with transformers' own network.
+def transformers_features(path: Path, pictures: list[Array]) -> Array:
+    """Encode preprocessed pictures with the network of transformers.
 
     Parameters
     ----------
     path : Path
         The checkpoint.
-    batches : list of ndarray of float32, shape (3, H, W)
+    pictures : list of ndarray of float32, shape (3, H, W)
         Preprocessed pictures.
 
     Returns
     -------
     ndarray of float32, shape (n, D)
+        CLS features.
 
     Raises
     ------
@@ -125,12 +138,24 @@ def transformers_features(path: Path, batches: list[Array]) -> Array:
     with open_weights(path) as weights:
         network = transformers_model(weights)
     with torch.inference_mode():
-        rows = [network(torch.from_numpy(pixels[None])).last_hidden_state[0, 0].numpy() for pixels in batches]
+        rows = [
+            network(torch.from_numpy(pixels[None])).last_hidden_state[0, 0].numpy() for pixels in pictures
+        ]
     return np.stack(rows)
 
 
 def transformers_model(weights: Weights) -> Any:
-    """Build transformers' Dinov2Model, or Dinov2WithRegistersModel, with these weights.
+    """Build a Dinov2Model or Dinov2WithRegistersModel of transformers with these weights.
+
+    Parameters
+    ----------
+    weights : Weights
+        An open checkpoint.
+
+    Returns
+    -------
+    torch.nn.Module
+        In evaluation mode.
 
     Raises
     ------
@@ -155,7 +180,7 @@ def transformers_model(weights: Weights) -> Any:
     else:
         network = transformers.Dinov2Model(transformers.Dinov2Config(**settings))
     state = network.state_dict()
-    layout = detect_layout(state)  # its names differ from release to release
+    layout = detect_layout(state)  # names differ between releases
     for name in config.shapes():
         sources = layout.sources(name)
         for source, part in zip(sources, np.split(weights.read(name), len(sources)), strict=True):
@@ -164,7 +189,7 @@ def transformers_model(weights: Weights) -> Any:
 
 
 def _mlp_ratio(config: ViTConfig) -> int:
-    """With SwiGLU, transformers keeps two thirds of what the ratio says, rounded up to a multiple of 8."""
+    """Return mlp_ratio for transformers, which takes two thirds of it with SwiGLU, in multiples of 8."""
     ratio = config.hidden / config.width
     return round(ratio if config.mlp == "gelu" else 1.5 * ratio)
 
@@ -174,5 +199,5 @@ def _peer(name: str) -> Any:
         return import_module(name)
     except ImportError as error:
         raise NoReferenceError(
-            f"{name} is not installed here; `make parity` makes an environment with it."
+            f"{name} is not installed; `make parity` creates an environment with it."
         ) from error

@@ -1,4 +1,7 @@
-"""The shape of a Vision Transformer, and the choices that an encoder is made with."""
+"""The shape of a Vision Transformer, and the modes of an encoder.
+
+Every package above may import this; it imports `model.errors` only, and no NumPy.
+"""
 
 from __future__ import annotations
 
@@ -14,22 +17,25 @@ PREPROCESS_MODES: tuple[PreprocessMode, ...] = get_args(PreprocessMode)
 PositionMode = Literal["official", "transformers"]
 POSITION_MODES: tuple[PositionMode, ...] = get_args(PositionMode)
 
-HEAD_WIDTH = 64  # of every DINOv2; the number of heads is in no tensor
+HEAD_WIDTH = 64  # in every DINOv2; no tensor tells the number of heads
 CHANNELS = 3
 LAYER_NORM_EPS = 1e-6
 
-# No ViT in use comes near these. They keep a crafted header from asking for all memory.
+# Far beyond any ViT in use. They keep a crafted header from requesting all memory.
 MAX_WIDTH, MAX_DEPTH, MAX_HIDDEN, MAX_GRID, MAX_PATCH, MAX_REGISTERS = 8192, 128, 65536, 256, 64, 64
 
 
 @dataclass(frozen=True, slots=True)
 class ViTConfig:
-    """What distinguishes one ViT from another.
+    """Hyperparameters of a ViT.
+
+    In papers and other libraries, `width` is also called ``embed_dim`` or ``hidden_size``, `heads` is
+    ``num_heads``, `patch` is ``patch_size``, and `hidden` is ``intermediate_size``.
 
     Attributes
     ----------
     width : int
-        Length D of a token.
+        Length D of a token, and of a feature.
     depth : int
         Number of blocks.
     heads : int
@@ -37,7 +43,7 @@ class ViTConfig:
     hidden : int
         Width of the MLP's hidden layer; with SwiGLU, of each of its two halves.
     mlp : {"gelu", "swiglu"}
-        Kind of MLP; of the DINOv2 family only giant has SwiGLU.
+        Kind of MLP; in the DINOv2 family, only giant has SwiGLU.
     patch : int
         Side of a patch in pixels.
     grid : int
@@ -46,6 +52,11 @@ class ViTConfig:
         Number of register tokens [2]_; 0 in the first DINOv2 [1]_.
     eps : float
         Added to the variance in every LayerNorm.
+
+    Raises
+    ------
+    CheckpointError
+        A value is out of bounds, or `width` is not a multiple of `heads`.
 
     References
     ----------
@@ -84,23 +95,23 @@ class ViTConfig:
 
     @property
     def head_width(self) -> int:
-        """Length of one head's queries, keys and values."""
+        """Length d of the query, key and value of one head."""
         return self.width // self.heads
 
     @property
     def prefix(self) -> int:
-        """Number of tokens before the patches: CLS and the registers."""
+        """Number of tokens before those of the patches: CLS and the registers."""
         return 1 + self.registers
 
     @property
     def image_size(self) -> int:
-        """Side in pixels of the pictures that the position table was trained for."""
+        """Side in pixels of the pictures that the position table belongs to."""
         return self.grid * self.patch
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Name and shape of every parameter, under the official names.
+        """Return the shape of every parameter by its official name.
 
-        The mask token, which every checkpoint carries, serves training only and is not among them.
+        The mask token is left out: every checkpoint has it, but only training uses it.
         """
         D = self.width
         shapes: dict[str, tuple[int, ...]] = {
@@ -134,5 +145,5 @@ class ViTConfig:
 
     @property
     def parameters(self) -> int:
-        """How many numbers the model has learnt (the mask token not counted)."""
+        """Number of learned parameters, without the mask token."""
         return sum(math.prod(shape) for shape in self.shapes().values())

@@ -1,4 +1,8 @@
-"""A model with its preprocessing: pictures in, feature vectors out."""
+"""The encoder: preprocessing and network together, pictures in and feature vectors out.
+
+`load_encoder` is what applications call. The encoder combines `model.pictures`, `model.preprocess`,
+`model.network` and `model.checkpoints`.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from model.checkpoints.files import sha256_of
 from model.checkpoints.weights import open_weights, read_json_beside
 from model.config import POSITION_MODES, PREPROCESS_MODES, PositionMode, PreprocessMode, ViTConfig
 from model.errors import CheckpointError, PictureError
+from model.files import sha256_file
 from model.fingerprint import Fingerprint
 from model.network.fold import fold
 from model.network.vit import VisionTransformer
@@ -25,12 +29,14 @@ Array = NDArray[np.float32]
 Picture = Image.Image | str | os.PathLike[str]
 Choice = TypeVar("Choice", bound=str)
 
-REDUCED_TO = 2.5  # times the shorter side that is kept: what is left to resample hides how it was reduced
-SMALLEST_DECODED = 320  # pixels of the shorter side, whatever the network takes: thumbnails need them
+# A JPEG is decoded no smaller than this many times the shorter side that preprocessing keeps. The resize
+# after it then hides nearly all of the difference (docs/performance.md).
+REDUCTION_MARGIN = 2.5
+MIN_DECODED_SIDE = 320  # pixels; thumbnails need them even if the network does not
 
 
 class Encoder:
-    """Turns pictures into feature vectors that can be compared by cosine.
+    """Encodes pictures as feature vectors, which are compared by cosine similarity.
 
     Parameters
     ----------
@@ -39,18 +45,16 @@ class Encoder:
         Sizes of the preprocessing.
     preprocess : {"official", "center_crop", "resize_short_side"}
     name : str
-        What to call the model.
+        Name of the model, for people.
     weights_sha256 : str
         SHA-256 of the checkpoint.
 
     Attributes
     ----------
     name, preprocess : str
-        As above.
     geometry : Geometry
-        As above.
     fingerprint : Fingerprint
-        What makes two encoders' vectors comparable.
+        Features of two encoders can be compared only if this is equal.
     """
 
     def __init__(
@@ -75,12 +79,12 @@ class Encoder:
 
     @property
     def config(self) -> ViTConfig:
-        """The network's configuration."""
+        """Hyperparameters of the network."""
         return self._vit.config
 
     @property
     def positions(self) -> PositionMode:
-        """Whose position interpolation is used, ``official`` or ``transformers``."""
+        """Whose interpolation of position embeddings is matched: ``official`` or ``transformers``."""
         return self._vit.positions
 
     @property
@@ -90,17 +94,18 @@ class Encoder:
 
     @property
     def short_side(self) -> int | None:
-        """Length of the shorter side that `decode` may reduce a JPEG to; None where every pixel counts."""
+        """Pixels of the shorter side that `decode` may reduce a JPEG to; None if it must decode in full."""
         if self.preprocess == "center_crop":
             return None
         kept = self.geometry.resize if self.preprocess == "official" else self.geometry.crop
-        return max(SMALLEST_DECODED, int(REDUCED_TO * kept))
+        return max(MIN_DECODED_SIDE, int(REDUCTION_MARGIN * kept))
 
     def decode(self, source: Source) -> Image.Image:
         """Decode a picture as galleries and searches do: a large JPEG at a half, a quarter or an eighth.
 
-        A photograph of 12 megapixels decodes in a quarter of the time, and the vector turns by about 1e-5 or,
-        at worst seen, 2e-4 (1 - cosine; docs/performance.md). `encode` opens paths in full, as PyTorch would.
+        A photograph of 12 megapixels then decodes in a quarter of the time. The feature changes by about
+        1e-5, in the worst case measured by 2e-4 (1 - cosine; docs/performance.md). `encode` decodes paths in
+        full, as PyTorch would.
 
         Parameters
         ----------
@@ -115,6 +120,8 @@ class Encoder:
         ------
         PictureError
             The picture cannot be read.
+        OSError
+            The file cannot be read.
         """
         return open_rgb(source, short_side=self.short_side)
 
@@ -129,16 +136,21 @@ class Encoder:
         Returns
         -------
         ndarray of float32, shape (3, H, W)
+
+        Raises
+        ------
+        PictureError
+            With ``resize_short_side``: one side is more than 16 times the other.
         """
         return prepare(image, self.preprocess, self.geometry, self.config.patch)
 
     def encode_arrays(self, batch: Array) -> Array:
-        """Encode preprocessed pictures of one shape.
+        """Encode preprocessed pictures of equal shape.
 
         Parameters
         ----------
         batch : ndarray of float32, shape (B, 3, H, W)
-            H and W are multiples of the patch's side.
+            H and W are multiples of the patch size.
 
         Returns
         -------
@@ -148,12 +160,12 @@ class Encoder:
         return self._vit.forward(batch)[:, 0]
 
     def encode(self, images: Iterable[Picture], batch_size: int = 8) -> Array:
-        """Encode pictures of any sizes; those whose preprocessed shapes are equal share a batch.
+        """Encode pictures of any size; those with equal shape after preprocessing share a batch.
 
         Parameters
         ----------
         images : iterable of PIL.Image.Image or path
-            A path is opened by `model.pictures.open_rgb`; an image must be upright RGB already.
+            A path is opened by `model.pictures.open_rgb`; an image must already be upright RGB.
         batch_size : int
             Pictures in one forward pass, at most.
 
@@ -173,7 +185,7 @@ class Encoder:
             array = self.prepare(image)
             waiting.setdefault(array.shape, []).append((index, array))
             fullest = max(waiting, key=lambda shape: len(waiting[shape]))
-            # Pictures of rare shapes must not pile up.
+            # Pictures of rare shapes must not accumulate.
             if len(waiting[fullest]) == batch_size or sum(map(len, waiting.values())) == 4 * batch_size:
                 self._encode_group(waiting.pop(fullest), rows)
         for group in waiting.values():
@@ -185,7 +197,11 @@ class Encoder:
 
     @staticmethod
     def open(images: Iterable[Picture]) -> Iterator[Image.Image]:
-        """Open those of `images` that are paths, one after the other.
+        """Open pictures one after the other, and pass on those that are open.
+
+        Parameters
+        ----------
+        images : iterable of PIL.Image.Image or path
 
         Yields
         ------
@@ -219,7 +235,7 @@ class Encoder:
         -------
         cls : ndarray of float32, shape (D,)
         patches : ndarray of float32, shape (h, w, D)
-            After the final LayerNorm, registers left out.
+            After the final LayerNorm; register tokens are left out.
         """
         pixels = self.prepare(image)
         tokens = self._vit.forward(pixels[None], patches=True)[0]
@@ -243,12 +259,14 @@ def load_encoder(
     Parameters
     ----------
     path : path
-        ``.safetensors``, ``.npz`` or ``.pth``, in the official, the hub's or transformers' layout.
+        ``.safetensors``, ``.npz`` or ``.pth``, with the official names of tensors, the hub's or
+        transformers'.
     preprocess : {"official", "center_crop", "resize_short_side"}
     positions : {"official", "transformers"}, optional
-        Whose position interpolation; unless given what the checkpoint's metadata says, else ``official``.
+        Whose interpolation of position embeddings to match. By default what the checkpoint's metadata says,
+        else ``official``.
     threads : int, optional
-        Threads that share a forward pass; as many as BLAS may use unless given.
+        Threads that share a forward pass; by default the number that BLAS may use.
 
     Returns
     -------
@@ -257,17 +275,19 @@ def load_encoder(
     Raises
     ------
     CheckpointError
-        The file cannot be read or is no ViT.
+        The file cannot be read or is not a ViT, or a mode is unknown.
     """
     path = Path(path)
     with open_weights(path) as weights:
-        mode = _choice("positions", positions or weights.notes.get("positions", "official"), POSITION_MODES)
+        mode = _choice(
+            "positions", positions or weights.metadata.get("positions", "official"), POSITION_MODES
+        )
         preprocess = _choice("preprocess", preprocess, PREPROCESS_MODES)
         preprocessor = read_json_beside(path, "preprocessor_config.json")
         config = weights.config
-        geometry = read_geometry(preprocessor, weights.notes, config.grid, config.patch)
+        geometry = read_geometry(preprocessor, weights.metadata, config.grid, config.patch)
         vit = VisionTransformer(config, fold(weights), mode, threads)
-    return Encoder(vit, geometry, preprocess, name=path.stem, weights_sha256=sha256_of(path))
+    return Encoder(vit, geometry, preprocess, name=path.stem, weights_sha256=sha256_file(path))
 
 
 def _choice(name: str, value: str, allowed: tuple[Choice, ...]) -> Choice:

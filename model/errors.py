@@ -1,26 +1,27 @@
-"""What can go wrong, as one small tree.
+"""Errors that Vitrine raises on purpose.
 
-Every class carries a `code`: a short stable word that programs may act on, and that the pages translate. The
-message is for the person who reads the log or the terminal: it says what was found and how to mend it.
+Each class has a `code`, a short stable word that programs may act on and that the pages translate. The
+message is for the person who reads the log or the terminal: it says what was found and how to fix it. Every
+package may import this; it imports nothing.
 """
 
 from __future__ import annotations
 
 
 class VitrineError(Exception):
-    """Base of every error that Vitrine raises on purpose.
+    """Base class of all errors that Vitrine raises on purpose.
 
     Attributes
     ----------
     code : str
-        A stable machine-readable word; each class has its own default.
+        A stable word for programs; each class has its own.
     """
 
     code = "internal"
 
 
 class CheckpointError(VitrineError):
-    """A weights file cannot be read, or is not the Vision Transformer that it should be."""
+    """A checkpoint cannot be read or written, or is not the Vision Transformer that it should be."""
 
     code = "no_weights"
 
@@ -33,23 +34,30 @@ class PictureError(VitrineError):
     code : str
         ``empty``, ``too_large`` (bytes), ``too_many_pixels``, ``unsupported_format`` or ``broken``.
     message : str
-        What was found and what is allowed.
+        What was found, and what is allowed.
+
+    Raises
+    ------
+    ValueError
+        `code` is not one of these.
     """
 
     CODES = ("empty", "too_large", "too_many_pixels", "unsupported_format", "broken")
 
     def __init__(self, code: str, message: str) -> None:
         if code not in self.CODES:
-            raise ValueError(f"{code!r} is no picture error code; there are: {', '.join(self.CODES)}")
+            raise ValueError(
+                f"{code!r} is not a code of PictureError; the codes are: {', '.join(self.CODES)}"
+            )
         super().__init__(message)
         self.code = code
 
     def __reduce__(self) -> tuple[type[PictureError], tuple[str, str]]:
-        """Survive the way back from a worker process: exceptions pickle by `args`, which lacks the code."""
+        """Pickle with the code, which `args` lacks, so that the error can come back from another process."""
         return type(self), (self.code, str(self))
 
 
 class DownloadError(VitrineError):
-    """A file could not be fetched; the message says in one line what to do by hand."""
+    """A download failed; the message says in one line why, and what can be done by hand."""
 
     code = "download"

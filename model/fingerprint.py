@@ -1,4 +1,8 @@
-"""What makes two feature vectors comparable."""
+"""The identity of an encoder, which decides whether two feature vectors can be compared.
+
+`model.encoder` makes it; `gallery` keeps it in each index and refuses queries made with another one. Imports
+the standard library only.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +13,18 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """Identity of an encoder: vectors of two encoders may be compared only if these are equal.
+    """What identifies an encoder: features can be compared only if their fingerprints are equal.
 
     Attributes
     ----------
     weights_sha256 : str
         SHA-256 of the checkpoint file, 64 hexadecimal digits.
     preprocess : str
-        How a picture becomes a tensor, with its sizes, such as ``official-256-224``.
+        The preprocessing with its sizes, such as ``official-256-224-from-640``.
     positions : str
-        How the position table is interpolated: ``official`` or ``transformers``.
+        How position embeddings are interpolated: ``official`` or ``transformers``.
     dim : int
-        Width D of the feature vector.
+        Length D of a feature vector.
     """
 
     weights_sha256: str
@@ -29,12 +33,20 @@ class Fingerprint:
     dim: int
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the four values, ready for JSON."""
+        """Return the four values as a dictionary that JSON can hold."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Fingerprint:
-        """Rebuild a fingerprint from `as_dict`'s answer.
+        """Rebuild a fingerprint from the result of `as_dict`.
+
+        Parameters
+        ----------
+        values : mapping
+
+        Returns
+        -------
+        Fingerprint
 
         Raises
         ------

@@ -1,7 +1,9 @@
-"""From a picture to the network's input: three ways, each part of an index's fingerprint.
+"""Preprocessing: from a picture to the network's input, in three modes.
 
-All three take an upright RGB picture (`model.pictures.open_rgb` makes one of any file) and return float32 of
-shape (3, H, W), scaled to [0, 1] and normalised by ImageNet's mean and standard deviation.
+Each mode takes an upright RGB picture, as `model.pictures.open_rgb` returns it, and returns float32 of shape
+(3, H, W), scaled to [0, 1] and normalised with ImageNet's mean and standard deviation. The mode is part of
+the fingerprint. `model.encoder` calls `prepare` and `read_geometry`. Imports NumPy, Pillow, `model.config`
+and `model.errors`.
 """
 
 from __future__ import annotations
@@ -20,20 +22,25 @@ from model.errors import CheckpointError, PictureError
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 
-MAX_ASPECT = 16  # beyond it, `resize_short_side` would need gigabytes for a picture of a single line
-_WHOLE_RESIZE_ASPECT = 8
+MAX_ASPECT = 16  # beyond that, `resize_short_side` would need gigabytes for a picture of a single line
+_MAX_ASPECT_RESIZED_WHOLE = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """The sizes of the evaluation transform.
+    """Sizes of the evaluation transform.
 
     Attributes
     ----------
     resize : int
-        Length in pixels that the shorter side gets.
+        Length of the shorter side after resizing, in pixels.
     crop : int
-        Side in pixels of the central square.
+        Side of the central square, in pixels.
+
+    Raises
+    ------
+    CheckpointError
+        Not ``0 < crop <= resize <= 4096``.
     """
 
     resize: int
@@ -42,20 +49,20 @@ class Geometry:
     def __post_init__(self) -> None:
         if not 0 < self.crop <= self.resize <= 4096:
             raise CheckpointError(
-                f"preprocessing with resize {self.resize} and crop {self.crop} makes no sense."
+                f"preprocessing sizes resize {self.resize} and crop {self.crop} are invalid: crop must be "
+                "positive and at most resize, and resize at most 4096."
             )
 
 
 def official(image: Image.Image, resize: int = 256, crop: int = 224) -> NDArray[np.float32]:
-    """Apply DINOv2's evaluation transform: shorter side to `resize` (bicubic, antialiased), central `crop` x
-    `crop`.
+    """Apply DINOv2's evaluation transform: resize (bicubic, antialiased), then crop the centre.
 
     Parameters
     ----------
     image : PIL.Image.Image
         Upright RGB.
     resize, crop : int
-        In pixels.
+        Length of the shorter side after resizing, and side of the central square, in pixels.
 
     Returns
     -------
@@ -63,11 +70,11 @@ def official(image: Image.Image, resize: int = 256, crop: int = 224) -> NDArray[
 
     Notes
     -----
-    Sizes are rounded, and an odd margin is split, as transformers' BitImageProcessor does.
+    Sizes are rounded, and odd margins split, as in transformers' BitImageProcessor.
     """
     width, height = image.size
     short, long = min(width, height), max(width, height)
-    if long > _WHOLE_RESIZE_ASPECT * short:
+    if long > _MAX_ASPECT_RESIZED_WHOLE * short:
         return normalise(_resize_centre(image, resize, crop))
     scaled = int(resize * long / short)
     size = (resize, scaled) if width <= height else (scaled, resize)
@@ -75,14 +82,14 @@ def official(image: Image.Image, resize: int = 256, crop: int = 224) -> NDArray[
 
 
 def center_crop(image: Image.Image, size: int = 224) -> NDArray[np.float32]:
-    """Take the central `size` x `size` pixels of the unresized picture; a smaller one is padded with black.
+    """Crop the centre of the picture without resizing it; a smaller picture is padded with black.
 
     Parameters
     ----------
     image : PIL.Image.Image
         Upright RGB.
     size : int
-        In pixels.
+        Side of the square, in pixels.
 
     Returns
     -------
@@ -93,16 +100,16 @@ def center_crop(image: Image.Image, size: int = 224) -> NDArray[np.float32]:
 
 
 def resize_short_side(image: Image.Image, size: int = 224, multiple: int = 14) -> NDArray[np.float32]:
-    """Scale the whole picture: shorter side to `size`, the other in proportion, both floored to multiples.
+    """Resize the whole picture in proportion, each side rounded down to a multiple of the patch size.
 
     Parameters
     ----------
     image : PIL.Image.Image
         Upright RGB.
     size : int
-        In pixels.
+        Length of the shorter side after resizing, in pixels.
     multiple : int
-        The patch's side.
+        The patch size, in pixels.
 
     Returns
     -------
@@ -118,7 +125,7 @@ def resize_short_side(image: Image.Image, size: int = 224, multiple: int = 14) -
     if long > MAX_ASPECT * short:
         raise PictureError(
             "too_many_pixels",
-            f"The picture is {width} x {height}; one side may be {MAX_ASPECT} times the other.",
+            f"The picture is {width} x {height}; one side may be at most {MAX_ASPECT} times the other.",
         )
     short_side, long_side = size // multiple * multiple, size * long // short // multiple * multiple
     scaled = (short_side, long_side) if width <= height else (long_side, short_side)
@@ -126,7 +133,7 @@ def resize_short_side(image: Image.Image, size: int = 224, multiple: int = 14) -
 
 
 def normalise(image: Image.Image) -> NDArray[np.float32]:
-    """Turn an RGB picture into normalised numbers.
+    """Convert an RGB picture to an array, normalised with ImageNet's mean and standard deviation.
 
     Parameters
     ----------
@@ -144,7 +151,7 @@ def normalise(image: Image.Image) -> NDArray[np.float32]:
 
 
 def prepare(image: Image.Image, mode: PreprocessMode, geometry: Geometry, patch: int) -> NDArray[np.float32]:
-    """Preprocess one picture by the mode's name.
+    """Preprocess one picture in the given mode.
 
     Parameters
     ----------
@@ -154,11 +161,16 @@ def prepare(image: Image.Image, mode: PreprocessMode, geometry: Geometry, patch:
     geometry : Geometry
         `crop` is the size in the second and third mode too.
     patch : int
-        The patch's side in pixels.
+        The patch size, in pixels.
 
     Returns
     -------
     ndarray of float32, shape (3, H, W)
+
+    Raises
+    ------
+    PictureError
+        As `resize_short_side` does.
     """
     if mode == "official":
         return official(image, geometry.resize, geometry.crop)
@@ -168,38 +180,38 @@ def prepare(image: Image.Image, mode: PreprocessMode, geometry: Geometry, patch:
 
 
 def read_geometry(
-    preprocessor: Mapping[str, Any], notes: Mapping[str, str], grid: int, patch: int
+    preprocessor: Mapping[str, Any], metadata: Mapping[str, str], grid: int, patch: int
 ) -> Geometry:
-    """Find the sizes that a checkpoint was trained for.
+    """Return the preprocessing sizes that a checkpoint was trained for.
 
     Parameters
     ----------
     preprocessor : mapping
-        What ``preprocessor_config.json`` beside the checkpoint says; may be empty.
-    notes : mapping of str to str
-        The file's metadata, with ``resize`` and ``crop`` where it knows them.
+        Content of ``preprocessor_config.json`` beside the checkpoint; may be empty.
+    metadata : mapping of str to str
+        The checkpoint's metadata, which may have ``resize`` and ``crop``.
     grid, patch : int
-        Of the position table and the patches.
+        As in `model.config.ViTConfig`.
 
     Returns
     -------
     Geometry
-        From `notes`, else from `preprocessor`, else 256 and 224 for DINOv2's table of 37 x 37, else the
-        table's own size as crop and 8/7 of that before cropping, which is DINOv2's proportion.
+        From `metadata`, else from `preprocessor`, else 256 and 224 for DINOv2's table of 37 x 37, else the
+        size of the table as crop, and 8/7 of it as resize, which is DINOv2's proportion.
 
     Raises
     ------
     CheckpointError
-        What is said makes no sense, or asks for another mean or standard deviation than ImageNet's.
+        The sizes are invalid, or `preprocessor` has another mean or standard deviation than ImageNet's.
     """
     try:
-        if "resize" in notes and "crop" in notes:
-            return _checked(Geometry(int(notes["resize"]), int(notes["crop"])), patch)
+        if "resize" in metadata and "crop" in metadata:
+            return _checked(Geometry(int(metadata["resize"]), int(metadata["crop"])), patch)
         if preprocessor:
             for name, values in (("image_mean", MEAN), ("image_std", STD)):
                 if not np.allclose(preprocessor.get(name, values), values, atol=1e-3):
                     raise CheckpointError(
-                        f"preprocessor_config.json asks for {name} {preprocessor[name]}, not {values}."
+                        f"preprocessor_config.json has {name} {preprocessor[name]}; it must be {values}."
                     )
             crop = preprocessor["crop_size"]["height"]
             return _checked(Geometry(int(preprocessor["size"]["shortest_edge"]), int(crop)), patch)
@@ -213,13 +225,13 @@ def read_geometry(
 def _checked(geometry: Geometry, patch: int) -> Geometry:
     if geometry.crop % patch:
         raise CheckpointError(
-            f"the preprocessing's crop of {geometry.crop} is no multiple of the patch, {patch}."
+            f"the preprocessing's crop of {geometry.crop} is not a multiple of the patch size, {patch}."
         )
     return geometry
 
 
 def _resize_centre(image: Image.Image, resize: int, crop: int) -> Image.Image:
-    """Resize only what the crop keeps: a line of 1 x 10,000 would become 2.5 million pixels long."""
+    """Resize only what the crop keeps: a line of 1 x 10,000 pixels would become 2.5 million long."""
     step = min(image.size) / resize
     half = crop * step / 2
     x, y = image.width / 2, image.height / 2

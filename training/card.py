@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 
+from model.files import sha256_file
 from training.packs import Pack
 from training.recipe import Recipe
 from training.state import Progress
@@ -69,21 +69,17 @@ def write_card(
         millions=recipe.config.parameters / 1e6,
         size=checkpoint.stat().st_size / 2**20,
         resize=recipe.resize,
-        digest=_digest(checkpoint),
+        digest=sha256_file(checkpoint),
         device=device,
         hours=progress.seconds / 3600,
         progress=progress,
-        begun=f"with `{init.name}` (SHA-256 {_digest(init)})" if init else "with random weights",
+        begun=f"with `{init.name}` (SHA-256 {sha256_file(init)})" if init else "with random weights",
         data=_data(packs),
         recipe=_recipe(recipe),
     )
     path = checkpoint.with_name("README.md")
     path.write_text(text, encoding="utf-8")
     return path
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _data(packs: Sequence[Pack]) -> str:

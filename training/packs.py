@@ -16,6 +16,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from model.files import replacing
+
 Kind = Literal["photographs", "pictograms"]
 KINDS: tuple[Kind, ...] = ("photographs", "pictograms")
 
@@ -60,10 +62,8 @@ def save_pack(path: Path, pack: Pack) -> None:
         "kind": pack.kind,
         "about": dict(pack.about),
     }
-    unfinished = path.with_name(f".{path.name}.part")
-    with unfinished.open("wb") as file:
+    with replacing(path, draft=path.with_name(f".{path.name}.part")) as file:
         np.savez(file, pictures=pack.pictures, labels=pack.labels, facts=np.array(json.dumps(facts)))
-    unfinished.replace(path)
 
 
 def load_pack(path: Path) -> Pack:

@@ -9,6 +9,8 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from model.files import replacing
+
 
 class Progress:
     """How far a training has come.
@@ -35,9 +37,8 @@ def save_state(
         "optimisers": [optimiser.state_dict() for optimiser in optimisers],
         "progress": vars(progress),
     }
-    unfinished = path.with_name(f".{path.name}.part")
-    torch.save(state, unfinished)
-    unfinished.replace(path)
+    with replacing(path, draft=path.with_name(f".{path.name}.part")) as file:
+        torch.save(state, file)
 
 
 def load_state(

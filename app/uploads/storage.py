@@ -21,6 +21,7 @@ import sqlalchemy as sa
 from app.context import settings
 from app.database import Upload
 from app.extensions import db
+from model.files import replacing
 
 ORIGINAL, PREVIEW, PART = ".upload", ".jpg", ".part"
 PREVIEW_TYPES = {PREVIEW: "image/jpeg", ".webp": "image/webp"}  # WebP was made by earlier versions
@@ -96,16 +97,10 @@ def _save(stream: BinaryIO, suffix: str) -> str:
     directory = settings().uploads_dir
     directory.mkdir(parents=True, exist_ok=True)
     stem = uuid.uuid4().hex
-    part, final = directory / f"{stem}{PART}", directory / f"{stem}{suffix}"
-    try:
-        with part.open("xb") as file:
-            shutil.copyfileobj(stream, file)
-            file.flush()
-            os.fsync(file.fileno())
-        part.rename(final)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+    final = directory / f"{stem}{suffix}"
+    # A draft that a kill leaves has a name that `remove_orphans` knows.
+    with replacing(final, draft=directory / f"{stem}{PART}", sync=True) as file:
+        shutil.copyfileobj(stream, file)
     return final.name
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import IO
 
@@ -12,6 +11,7 @@ import numpy as np
 from model.checkpoints.weights import Weights, open_weights, read_json_beside
 from model.config import ViTConfig
 from model.errors import CheckpointError
+from model.files import replacing
 from model.preprocess import read_geometry
 
 _ALIGNMENT = 8
@@ -47,33 +47,27 @@ def convert(source: Path, target: Path) -> ViTConfig:
     """
     if target.suffix != ".safetensors":
         raise CheckpointError(f"{target} must end in .safetensors.")
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}")
     with open_weights(source) as weights:
         try:
-            with unfinished.open("wb") as file:
+            with replacing(target, sync=True) as file:
                 _write(file, weights, _metadata(weights))
-                file.flush()
-                os.fsync(file.fileno())
-            unfinished.replace(target)
         except OSError as error:
             raise CheckpointError(f"{target} cannot be written: {error.strerror}.") from error
-        finally:
-            unfinished.unlink(missing_ok=True)
         return weights.config
 
 
 def _metadata(weights: Weights) -> dict[str, str]:
     config = weights.config
     preprocessor = read_json_beside(weights.path, "preprocessor_config.json")
-    geometry = read_geometry(preprocessor, dict(weights.notes), config.grid, config.patch)
+    geometry = read_geometry(preprocessor, dict(weights.metadata), config.grid, config.patch)
     metadata = {
         "num_attention_heads": str(config.heads),
         "layer_norm_eps": repr(config.eps),
         "resize": str(geometry.resize),
         "crop": str(geometry.crop),
     }
-    if "positions" in weights.notes:
-        metadata["positions"] = weights.notes["positions"]
+    if "positions" in weights.metadata:
+        metadata["positions"] = weights.metadata["positions"]
     return metadata
 
 

@@ -1,4 +1,7 @@
-"""Bring an official checkpoint into the folder where the settings look for it."""
+"""Install an official checkpoint in the folder where the settings look for it.
+
+``flask model fetch`` calls `fetch`. Imports `model.transfer` and the other modules of `model.checkpoints`.
+"""
 
 from __future__ import annotations
 
@@ -24,28 +27,29 @@ def fetch(
     progress: transfer.Progress | None = None,
     notice: Callable[[str], None] | None = None,
 ) -> Path:
-    """Install an official checkpoint, unless it is there already.
+    """Install an official checkpoint, unless it is already installed.
 
-    The official ``.pth`` is downloaded (and the download resumed), its SHA-256 is checked, and it is
-    converted to ``<models_dir>/<name>.safetensors``, which gets its name in one step.
+    The official ``.pth`` is downloaded (an interrupted download resumes), its SHA-256 is checked, and it is
+    converted to ``<models_dir>/<name>.safetensors``, which appears when it is complete.
 
     Parameters
     ----------
     name : str
         One of `registry.CHECKPOINTS`.
     models_dir : Path
-        Made if missing.
+        Created if missing.
     file : Path, optional
-        The official file, brought by hand; checked and installed in the same way, and left where it is.
+        The official file, downloaded by hand. It is checked and installed in the same way, and not removed.
     mirror : str, optional
-        Address that stands for ``https://dl.fbaipublicfiles.com/dinov2``.
+        Address to use instead of ``https://dl.fbaipublicfiles.com/dinov2``.
     hub : str, optional
-        Address of the Hugging Face hub, or of a mirror of it: a second resort. Its file comes from a pinned
-        revision, but no checksum of it is known: its tensors' names and shapes are all that can be checked.
+        Address of the Hugging Face hub or a mirror of it, tried when the official download fails. Its file
+        comes from a pinned revision, but its checksum is unknown: only names and shapes of its tensors can be
+        checked.
     progress : callable, optional
         Called as ``progress(done, total)`` in bytes.
     notice : callable, optional
-        Called with a line for the user when the second resort is taken.
+        Called with a line for the user when the hub is tried.
 
     Returns
     -------
@@ -55,9 +59,9 @@ def fetch(
     Raises
     ------
     CheckpointError
-        There is no such checkpoint, or the file is not what it should be.
+        The name is unknown, or the file is not the official one.
     DownloadError
-        It cannot be had; one line says why and how to bring it by hand.
+        The download failed; the message says in one line why, and how to download the file by hand.
     """
     checkpoint = registry.find(name)
     target = models_dir / f"{name}.safetensors"
@@ -66,7 +70,7 @@ def fetch(
     try:
         models_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DownloadError(f"{models_dir} cannot be made: {error.strerror}.") from error
+        raise DownloadError(f"{models_dir} cannot be created: {error.strerror}.") from error
     if file is not None:
         _check_by_hand(file, checkpoint)
         return _install(file, target, checkpoint)
@@ -74,7 +78,7 @@ def fetch(
     try:
         _install(source, target, checkpoint)
     except CheckpointError:
-        # The official file is right, and stays for the next try: the disk may have been full.
+        # Keep the official file, which is right, for the next attempt: the disk may have been full.
         if source.name != checkpoint.file_name:
             source.unlink()
         raise
@@ -99,13 +103,13 @@ def _download(
             progress=progress,
         )
     except DownloadError as error:
-        second = checkpoint.hub_url(hub) if hub else ""
-        if not second:
+        fallback = checkpoint.hub_url(hub) if hub else ""
+        if not fallback:
             raise
-        notice(f"{error} Trying {second}, of which no checksum is known: its tensors will be checked.")
+        notice(f"{error} Trying {fallback}; its checksum is unknown, so its tensors will be checked.")
         limits = transfer.Limits(max_bytes=2 * checkpoint.about_bytes)
         unchecked = folder / f"{checkpoint.name}-hub.safetensors"
-        return transfer.download(second, unchecked, limits=limits, progress=progress)
+        return transfer.download(fallback, unchecked, limits=limits, progress=progress)
 
 
 def _check_by_hand(file: Path, checkpoint: OfficialCheckpoint) -> None:
@@ -114,8 +118,8 @@ def _check_by_hand(file: Path, checkpoint: OfficialCheckpoint) -> None:
     except OSError as error:
         raise CheckpointError(f"{file} cannot be read: {error.strerror}.") from error
     if fault is not None:
-        other = f"To use another checkpoint: flask model convert {file} DST, and set MODEL_PATH."
-        raise CheckpointError(f"{file} is not the official {checkpoint.file_name}: {fault}. {other}")
+        hint = f"To use another checkpoint, run flask model convert {file} DST, and set MODEL_PATH to DST."
+        raise CheckpointError(f"{file} is not the official {checkpoint.file_name}: {fault}. {hint}")
 
 
 def _install(source: Path, target: Path, checkpoint: OfficialCheckpoint) -> Path:

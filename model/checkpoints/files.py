@@ -1,8 +1,10 @@
-"""Checkpoint files: named tensors with shapes that are known before anything is read."""
+"""Checkpoint files of any format, as named tensors whose shapes are known before any numbers are read.
+
+`model.checkpoints.weights` calls `open_checkpoint`, which chooses one of `model.checkpoints.readers`.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,14 +29,14 @@ class Checkpoint(Protocol):
     shapes : dict of str to tuple of int
         Every tensor's shape, by its name in the file.
     metadata : dict of str to str
-        What the file says about itself; empty where the format has no place for it.
+        Free text about the model; empty if the format has no metadata.
     """
 
     shapes: dict[str, tuple[int, ...]]
     metadata: dict[str, str]
 
     def read(self, name: str) -> NDArray[Any]:
-        """Read one tensor in its stored type."""
+        """Read the tensor `name` in its stored type."""
 
     def close(self) -> None:
         """Close the file."""
@@ -49,7 +51,11 @@ _READERS: dict[str, type[SafetensorsFile] | type[NpzFile] | type[PthFile]] = {
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turn whatever reading a damaged file raises into one kind of error that names the file.
+    """Turn every error of reading a damaged file into a `CheckpointError` that names the file.
+
+    Parameters
+    ----------
+    path : Path
 
     Raises
     ------
@@ -58,7 +64,7 @@ def reading(path: Path) -> Iterator[None]:
     try:
         yield
     except (zipfile.BadZipFile, ValueError, EOFError, OSError, NotImplementedError) as error:
-        raise CheckpointError(f"{path}: the file is damaged or of another format: {error}") from error
+        raise CheckpointError(f"{path}: the file is damaged or has another format: {error}") from error
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
 
@@ -70,7 +76,7 @@ def open_checkpoint(path: Path) -> Iterator[Checkpoint]:
     Parameters
     ----------
     path : Path
-        Its suffix tells the format: ``.safetensors``, ``.npz`` or ``.pth``.
+        The suffix tells the format: ``.safetensors``, ``.npz`` or ``.pth``.
 
     Yields
     ------
@@ -79,22 +85,16 @@ def open_checkpoint(path: Path) -> Iterator[Checkpoint]:
     Raises
     ------
     CheckpointError
-        There is no such file, or it is damaged or of another format.
+        The file does not exist, is damaged, or has another format.
     """
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
-        raise CheckpointError(f"{path}: a checkpoint ends in one of {', '.join(SUFFIXES)}.")
+        raise CheckpointError(f"{path}: the name of a checkpoint must end in one of {', '.join(SUFFIXES)}.")
     if not path.is_file():
-        raise CheckpointError(f"{path}: there is no such file. `flask model info` says how to get weights.")
+        raise CheckpointError(f"{path} does not exist. `flask model info` tells how to get weights.")
     with reading(path):
         file: Checkpoint = reader(path)
     try:
         yield file
     finally:
         file.close()
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, as 64 hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

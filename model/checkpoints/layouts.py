@@ -1,7 +1,8 @@
-"""The three ways in which DINOv2 checkpoints name their tensors.
+"""Layouts: the three ways in which DINOv2 checkpoints name their tensors.
 
-The official names are the ones that the rest of the program knows. A layout says from which tensors of a file
-each of them is made: the same numbers, but elsewhere queries, keys and values lie apart.
+The rest of the project uses the official names. A layout maps each official name to the tensors of a file
+that make it up: the numbers are the same, but in other layouts query, key and value are separate tensors.
+`model.checkpoints.weights` and `model.compare` call this. Imports `model.errors` only.
 """
 
 from __future__ import annotations
@@ -15,17 +16,17 @@ from model.errors import CheckpointError
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """One way of naming.
+    """One way of naming tensors.
 
     Attributes
     ----------
     name : str
-        How messages call it.
+        Name of the layout in messages.
     block_prefix : str
-        What stands before a block's number.
+        What comes before the number of a block.
     top, block : mapping
-        Official name -> names in this layout, whose tensors are joined along the first axis. Names of `block`
-        follow the block's number. Both lack the endings ``.weight`` and ``.bias``.
+        Official name to names in this layout, whose tensors are joined along the first axis. Names in `block`
+        come after the number of a block. Both lack the endings ``.weight`` and ``.bias``.
     """
 
     name: str
@@ -34,20 +35,20 @@ class Layout:
     block: Mapping[str, tuple[str, ...]]
 
     def sources(self, official: str) -> tuple[str, ...]:
-        """Names in this layout of the tensors that make up the parameter `official`."""
+        """Return the names in this layout of the tensors that make up the parameter `official`."""
         match = re.fullmatch(r"blocks\.(\d+)\.(.+)", official)
         names, prefix = (self.block, f"{self.block_prefix}{match[1]}.") if match else (self.top, "")
         stem, ending = _split_ending(match[2] if match else official)
         return tuple(f"{prefix}{source}{ending}" for source in names[stem])
 
     def knows(self, key: str) -> bool:
-        """Whether `key` is a name of this layout, for any block."""
+        """Return whether `key` is a name in this layout."""
         match = re.fullmatch(re.escape(self.block_prefix) + r"\d+\.(.+)", key)
         stem, _ = _split_ending(match[1] if match else key)
         return any(stem in sources for sources in (self.block if match else self.top).values())
 
     def depth(self, keys: Iterable[str]) -> int:
-        """Number of blocks: one more than the highest that `keys` name."""
+        """Return the number of blocks: one more than the highest number in `keys`."""
         pattern = re.compile(re.escape(self.block_prefix) + r"(\d{1,4})\.")
         return 1 + max((int(match[1]) for match in map(pattern.match, keys) if match), default=-1)
 
@@ -102,19 +103,28 @@ OFFICIAL = Layout(
 )
 HUB = Layout("Hugging Face hub", "encoder.layer.", _HUB_TOP, _HUB_BLOCK)
 TRANSFORMERS = Layout("transformers 5 in memory", "encoder.layer.", _HUB_TOP, _MEMORY_BLOCK | _SPLIT_SWIGLU)
-# Early releases of transformers 5 kept SwiGLU's two matrices in one, as the hub does.
+# Early releases of transformers 5 kept SwiGLU's two matrices in one tensor, as on the hub.
 EARLY_TRANSFORMERS = Layout("transformers 5 in memory", "encoder.layer.", _HUB_TOP, _MEMORY_BLOCK)
 
 LAYOUTS = (OFFICIAL, HUB, TRANSFORMERS, EARLY_TRANSFORMERS)
 
 
 def detect_layout(keys: Iterable[str]) -> Layout:
-    """Tell the layout by the names: the one that knows most of them.
+    """Return the layout that most of the names belong to.
+
+    Parameters
+    ----------
+    keys : iterable of str
+        Names of tensors in a file.
+
+    Returns
+    -------
+    Layout
 
     Raises
     ------
     CheckpointError
-        Fewer than half of the names belong to any one layout.
+        No layout has more than half of the names.
     """
     keys = list(keys)
     known = {layout: sum(map(layout.knows, keys)) for layout in LAYOUTS}
@@ -122,6 +132,6 @@ def detect_layout(keys: Iterable[str]) -> Layout:
     if 2 * known[best] <= len(keys):
         shown = ", ".join(sorted(keys)[:3]) or "nothing"
         raise CheckpointError(
-            f"no DINOv2 layout has such names; there are {len(keys)} tensors, beginning with: {shown}."
+            f"the names are not those of a DINOv2 checkpoint: {len(keys)} tensors, beginning with {shown}."
         )
     return best

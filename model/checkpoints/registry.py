@@ -1,4 +1,7 @@
-"""The official DINOv2 checkpoints: where they lie and how they are told to be right."""
+"""The official DINOv2 checkpoints: their addresses, sizes and checksums.
+
+`model.checkpoints.fetch` downloads them, and commands list them. Imports `model.errors` only, and no NumPy.
+"""
 
 from __future__ import annotations
 
@@ -17,20 +20,20 @@ class OfficialCheckpoint:
     Attributes
     ----------
     name : str
-        What it is called here.
+        Name in settings and commands.
     code : str
-        What it is called in the addresses: ``vits14`` and so on.
+        Name in the addresses, such as ``vits14``.
     dim, depth, registers : int
-        Width of the feature, blocks, register tokens.
+        Length D of a feature, number of blocks, number of register tokens.
     parameters : int
-        About so many.
+        Approximate number of parameters.
     sha256 : str
-        Of the ``.pth`` file.
+        SHA-256 of the ``.pth`` file.
     size : int or None
-        Bytes of the ``.pth`` file, where known exactly.
+        Size of the ``.pth`` file in bytes, if known exactly.
     revision : str
         Commit of ``facebook/<name>`` on the Hugging Face hub, whose ``model.safetensors`` has the same
-        tensors; empty where none is known.
+        tensors; empty if unknown.
     """
 
     name: str
@@ -50,15 +53,15 @@ class OfficialCheckpoint:
 
     @property
     def about_bytes(self) -> int:
-        """Bytes to be downloaded, near enough for people."""
+        """Approximate size of the download in bytes."""
         return self.size or 4 * self.parameters
 
     def url(self, base: str = OFFICIAL_BASE) -> str:
-        """Address of the official file, at its home or at a mirror laid out alike."""
+        """Return the address of the official file, at `base` or a mirror with the same paths."""
         return f"{base.rstrip('/')}/dinov2_{self.code}/{self.file_name}"
 
     def hub_url(self, endpoint: str) -> str:
-        """Address of the safetensors file on the hub, or on a mirror of it; empty where none is known."""
+        """Return the address of the safetensors file on the hub or a mirror of it; empty if unknown."""
         if not self.revision:
             return ""
         return f"{endpoint.rstrip('/')}/facebook/{self.name}/resolve/{self.revision}/model.safetensors"
@@ -152,11 +155,21 @@ CHECKPOINTS = {checkpoint.name: checkpoint for checkpoint in _CHECKPOINTS}
 def find(name: str) -> OfficialCheckpoint:
     """Return the checkpoint called `name`.
 
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    OfficialCheckpoint
+
     Raises
     ------
     CheckpointError
-        There is none; the message lists those that there are.
+        The name is unknown; the message lists all names.
     """
     if name not in CHECKPOINTS:
-        raise CheckpointError(f"{name!r} is no official checkpoint; there are: {', '.join(CHECKPOINTS)}.")
+        raise CheckpointError(
+            f"{name!r} is not an official checkpoint; choose one of: {', '.join(CHECKPOINTS)}."
+        )
     return CHECKPOINTS[name]

@@ -1,4 +1,8 @@
-"""From a checkpoint file to the named, checked parameters of a ViT."""
+"""A checkpoint file of any format and layout, opened as the checked parameters of a ViT.
+
+`model.encoder`, `model.network.fold`, `model.checkpoints.convert` and `model.compare` use `open_weights`.
+Imports `model.checkpoints.files`, `model.checkpoints.layouts` and `model.config`.
+"""
 
 from __future__ import annotations
 
@@ -17,37 +21,47 @@ from model.checkpoints.layouts import Layout, detect_layout
 from model.config import HEAD_WIDTH, LAYER_NORM_EPS, ViTConfig
 from model.errors import CheckpointError
 
-SHOWN = 8  # so many wrong tensors of each kind are named; one wrong width misshapes hundreds
+SHOWN = 8  # wrong tensors of each kind that a message names; one wrong width misshapes hundreds
 
 
 @dataclass(frozen=True)
 class Weights:
-    """The parameters of an open checkpoint, under their official names, each read when asked for.
+    """The parameters of an open checkpoint by their official names, read one at a time.
 
     Attributes
     ----------
     config : ViTConfig
-        Read from the tensors' shapes.
+        Derived from the tensors' shapes.
     layout : Layout
         How the file names its tensors.
-    notes : mapping of str to str
-        What is said about the model in the file's metadata and in a ``config.json`` beside it.
+    metadata : mapping of str to str
+        The file's own metadata, and the values of a ``config.json`` beside it.
     path : Path
         The file.
     """
 
     config: ViTConfig
     layout: Layout
-    notes: Mapping[str, str]
+    metadata: Mapping[str, str]
     path: Path
     _file: Checkpoint
 
     def read(self, name: str) -> NDArray[np.float32]:
-        """Read the parameter `name`; smaller floating-point types are widened.
+        """Read one parameter, converted to float32.
+
+        Parameters
+        ----------
+        name : str
+            Official name.
 
         Returns
         -------
-        ndarray of float32
+        ndarray of float32, C-contiguous
+
+        Raises
+        ------
+        CheckpointError
+            The file is damaged.
         """
         with reading(self.path):
             parts = [self._file.read(source) for source in self.layout.sources(name)]
@@ -57,7 +71,7 @@ class Weights:
 
 @contextmanager
 def open_weights(path: Path) -> Iterator[Weights]:
-    """Open a checkpoint in any format and layout, and check every name and shape before any number is read.
+    """Open a checkpoint of any format and layout, and check all names and shapes before reading numbers.
 
     Parameters
     ----------
@@ -71,34 +85,40 @@ def open_weights(path: Path) -> Iterator[Weights]:
     Raises
     ------
     CheckpointError
-        The file cannot be read, or names and shapes are not those of one ViT; missing, unknown and misshapen
-        tensors are named, with the shape expected and the shape found.
+        The file cannot be read, or its names and shapes are not those of a ViT. The message names missing,
+        unknown and misshapen tensors, with the shapes expected and found.
     """
     with open_checkpoint(path) as file:
         with reading(path):
             layout = detect_layout(file.shapes)
-            notes = {**_config_beside(path), **file.metadata}
-            config = read_config(layout, file.shapes, notes)
+            metadata = {**_config_beside(path), **file.metadata}
+            config = read_config(layout, file.shapes, metadata)
             check_tensors(config, layout, file.shapes)
-        yield Weights(config, layout, notes, path, file)
+        yield Weights(config, layout, metadata, path, file)
 
 
-def read_config(layout: Layout, shapes: Mapping[str, tuple[int, ...]], notes: Mapping[str, str]) -> ViTConfig:
-    """Read a model's configuration from its tensors' shapes.
+def read_config(
+    layout: Layout, shapes: Mapping[str, tuple[int, ...]], metadata: Mapping[str, str]
+) -> ViTConfig:
+    """Derive a model's hyperparameters from its tensors' shapes.
 
     Parameters
     ----------
     layout : Layout
     shapes : mapping of str to tuple of int
-        By the names of the file.
-    notes : mapping of str to str
-        May hold what no tensor tells: ``num_attention_heads`` and ``layer_norm_eps``. Without them, a head is
-        64 wide and epsilon is 1e-6, as in every DINOv2.
+        Shapes by the file's names.
+    metadata : mapping of str to str
+        May have what no shape tells: ``num_attention_heads`` and ``layer_norm_eps``. By default, a head has
+        width 64 and epsilon is 1e-6, as in every DINOv2.
+
+    Returns
+    -------
+    ViTConfig
 
     Raises
     ------
     CheckpointError
-        A tensor that is needed for this is missing or misshapen, or the values make no ViT.
+        A tensor is missing or misshapen, or the values are not those of a ViT.
     """
 
     def shape(name: str, ndim: int) -> tuple[int, ...]:
@@ -106,15 +126,15 @@ def read_config(layout: Layout, shapes: Mapping[str, tuple[int, ...]], notes: Ma
         found = shapes.get(source)
         if found is None or len(found) != ndim:
             raise CheckpointError(
-                f"{source} is missing." if found is None else f"{source} has the shape {found}."
+                f"{source} is missing." if found is None else f"{source} has the unexpected shape {found}."
             )
         return found
 
     width = shape("cls_token", 3)[2]
-    if _number(notes, "hidden_size", int) not in (None, width):
+    if _number(metadata, "hidden_size", int) not in (None, width):
         raise CheckpointError(
-            f"a config.json beside the file says hidden_size {notes['hidden_size']}, but the tensors' "
-            f"width is {width}: it belongs to another checkpoint."
+            f"the config.json beside the file has hidden_size {metadata['hidden_size']}, but the tensors "
+            f"have width {width}: it belongs to another checkpoint."
         )
     gated = ("w12.weight", "w12.bias", "w3.weight", "w3.bias")
     swiglu = any(source in shapes for name in gated for source in layout.sources(f"blocks.0.mlp.{name}"))
@@ -122,9 +142,9 @@ def read_config(layout: Layout, shapes: Mapping[str, tuple[int, ...]], notes: Ma
     grid = round(max(positions, 0) ** 0.5)
     if grid * grid != positions:
         raise CheckpointError(
-            f"{layout.sources('pos_embed')[0]} has {positions} patches; a square number is needed."
+            f"{layout.sources('pos_embed')[0]} has {positions} patches, which must be a square number."
         )
-    heads, eps = _number(notes, "num_attention_heads", int), _number(notes, "layer_norm_eps", float)
+    heads, eps = _number(metadata, "num_attention_heads", int), _number(metadata, "layer_norm_eps", float)
     has_registers = layout.sources("register_tokens")[0] in shapes
     return ViTConfig(
         width=width,
@@ -140,12 +160,19 @@ def read_config(layout: Layout, shapes: Mapping[str, tuple[int, ...]], notes: Ma
 
 
 def check_tensors(config: ViTConfig, layout: Layout, shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Compare a file's names and shapes with those of the model.
+    """Check a file's names and shapes against those that the model must have.
+
+    Parameters
+    ----------
+    config : ViTConfig
+    layout : Layout
+    shapes : mapping of str to tuple of int
+        Shapes by the file's names.
 
     Raises
     ------
     CheckpointError
-        Anything is missing, unknown or misshapen.
+        A tensor is missing, unknown or misshapen.
     """
     expected = expected_shapes(config, layout)
     optional = set(layout.sources("mask_token"))
@@ -167,7 +194,7 @@ def check_tensors(config: ViTConfig, layout: Layout, shapes: Mapping[str, tuple[
 
 
 def expected_shapes(config: ViTConfig, layout: Layout) -> dict[str, tuple[int, ...]]:
-    """Names and shapes that a file of this layout must have."""
+    """Return the shapes that a file of this layout must have, by its names."""
     expected: dict[str, tuple[int, ...]] = {}
     for name, (length, *rest) in config.shapes().items():
         sources = layout.sources(name)
@@ -182,34 +209,44 @@ def _shorten(names: list[str]) -> str:
 def _default_heads(width: int) -> int:
     if width % HEAD_WIDTH:
         raise CheckpointError(
-            f"width {width} is no multiple of {HEAD_WIDTH}, so the number of heads must be said: "
-            "num_attention_heads in the file's metadata or in a config.json beside it."
+            f"width {width} is not a multiple of {HEAD_WIDTH}, so the number of heads is unknown; put "
+            "num_attention_heads into the file's metadata or into a config.json beside it."
         )
     return width // HEAD_WIDTH
 
 
-def _number(notes: Mapping[str, str], name: str, kind: type[Any]) -> Any:
-    if name not in notes:
+def _number(metadata: Mapping[str, str], name: str, kind: type[Any]) -> Any:
+    if name not in metadata:
         return None
     try:
-        return kind(notes[name])
+        return kind(metadata[name])
     except ValueError:
-        raise CheckpointError(f"{name} is {notes[name]!r}, which is no number.") from None
+        raise CheckpointError(f"{name} is {metadata[name]!r}, which is not a number.") from None
 
 
 def _config_beside(path: Path) -> dict[str, str]:
-    """Read the plain values of ``config.json`` beside the checkpoint, as text like a file's own metadata."""
+    """Return the numbers and texts of ``config.json`` beside the checkpoint, all as text like metadata."""
     values = read_json_beside(path, "config.json")
     return {name: str(value) for name, value in values.items() if type(value) in (str, int, float)}
 
 
 def read_json_beside(path: Path, name: str) -> dict[str, Any]:
-    """Read the JSON object in the file `name` beside `path`; empty where there is none.
+    """Read the JSON object in the file `name` beside `path`.
+
+    Parameters
+    ----------
+    path : Path
+    name : str
+
+    Returns
+    -------
+    dict
+        Empty if there is no such file.
 
     Raises
     ------
     CheckpointError
-        The file is there but holds no JSON object.
+        The file does not hold a JSON object.
     """
     beside = path.with_name(name)
     if not beside.is_file():

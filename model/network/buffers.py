@@ -1,4 +1,7 @@
-"""Arrays that stay from one picture to the next."""
+"""Memory that is reused from one picture to the next.
+
+Every module of `model.network` that computes takes its scratch arrays from here. Imports NumPy only.
+"""
 
 from __future__ import annotations
 
@@ -8,28 +11,38 @@ import mmap
 import numpy as np
 from numpy.typing import NDArray
 
-PAGES = 1 << 20  # bytes from which an array gets pages of its own: between freed ones it would leave holes
-LINE = 64  # bytes of a cache's line, and of AVX-512's registers
+# Bytes from which an array gets its own pages: on the heap, it would leave a hole when it is freed.
+OWN_PAGES = 1 << 20
+CACHE_LINE = 64  # bytes; also the width of AVX-512's registers
 
 
 def aligned(*shape: int) -> NDArray[np.float32]:
-    """Return an array, its contents undefined, that begins where a line of the cache does.
+    """Return an array that begins at a cache line.
 
-    NumPy's own begin 16 bytes later, and every load of 64 bytes then takes two lines.
+    NumPy's own arrays begin 16 bytes after one, so that every load of 64 bytes touches two lines.
+
+    Parameters
+    ----------
+    *shape : int
+
+    Returns
+    -------
+    ndarray of float32, C-contiguous
+        Its contents are undefined.
     """
     size = math.prod(shape)
-    if size * 4 >= PAGES:
+    if size * 4 >= OWN_PAGES:
         return np.frombuffer(mmap.mmap(-1, size * 4, mmap.MAP_PRIVATE), np.float32).reshape(shape)
-    raw = np.empty(size + LINE // 4, np.float32)
-    start = -raw.ctypes.data % LINE // 4
+    raw = np.empty(size + CACHE_LINE // 4, np.float32)
+    start = -raw.ctypes.data % CACHE_LINE // 4
     return raw[start : start + size].reshape(shape)
 
 
 class Buffers:
-    """One thread's scratch arrays, by name.
+    """Scratch arrays of one thread, by name.
 
-    Fresh memory costs a page fault every 4 KB, more than the arithmetic that many steps do on it. An array
-    grows to the largest size asked for and is then used again; its contents are undefined.
+    Fresh memory costs a page fault every 4 KB, which is more than the arithmetic that many steps do on it. An
+    array grows to the largest size that was requested and is then reused; its contents are undefined.
     """
 
     def __init__(self) -> None:
@@ -37,6 +50,11 @@ class Buffers:
 
     def take(self, name: str, *shape: int) -> NDArray[np.float32]:
         """Return the array called `name` in this shape.
+
+        Parameters
+        ----------
+        name : str
+        *shape : int
 
         Returns
         -------

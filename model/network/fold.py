@@ -1,20 +1,21 @@
-"""Folding: what can be multiplied into the matrices once is not computed for every picture.
+"""Folding: constants are multiplied into the matrices once, instead of for every picture.
 
-Nothing here changes what the network computes, only where. With LayerNorm's ``y = (x - mean) / deviation * g
-+ c``:
+Folding changes where something is computed, not the result. With LayerNorm
+``y = (x - mean) / deviation * g + c``:
 
 - The norm's weight g and bias c move into the map that follows: ``y W + b`` is
   ``((x - mean) / deviation) (diag(g) W) + (c W + b)``, and that bias becomes one more row of the matrix.
 - LayerScale's gamma moves into the map before it: ``(y W + b) * gamma`` is ``y (W diag(gamma)) + b * gamma``.
-- Attention's ``1 / sqrt(d)`` moves into the queries' matrix and bias.
-- The keys' bias adds the same number to all scores of a query, and softmax does not see that: it goes.
-- The mean that every LayerNorm takes away is not put in: whatever is added to the tokens (patches, positions,
-  prefix, what the layers add) has its own mean taken away here, once, and the tokens' mean stays zero.
-- Softmax's weights sum to 1, so the values' bias passes through attention unchanged: it moves into the bias
-  of the projection that follows.
+- Attention's ``1 / sqrt(d)`` moves into the query's matrix and bias.
+- The key's bias adds the same number to all scores of a query, which softmax cancels: it is dropped.
+- The value's bias passes through attention unchanged, because softmax's weights sum to 1: it moves into the
+  bias of the projection that follows.
+- The mean that every LayerNorm subtracts is zero from the start: everything that is added to the tokens
+  (patches, positions, prefix, the layers' outputs) is centred here, once.
 
-Sums are made with einsum, which calls no BLAS: worker processes fork after loading, and BLAS's threads do not
-survive that.
+`model.encoder` calls `fold` on a checkpoint that `model.checkpoints.weights` has opened. Sums are computed
+with einsum, which does not call BLAS: worker processes fork after loading, and BLAS's threads do not survive
+that.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from model.network.panels import cut
 
 @dataclass(frozen=True, slots=True)
 class Linear:
-    """An affine map ``y = x W + b``: weight (into, out), bias (out,)."""
+    """A linear map with bias, ``y = x W + b``: weight (into, out), bias (out,)."""
 
     weight: Array
     bias: Array
@@ -40,7 +41,7 @@ class Linear:
 
 @dataclass(frozen=True, slots=True)
 class Norm:
-    """A LayerNorm's weight and bias, (D,)."""
+    """Weight and bias of a LayerNorm, each (D,)."""
 
     weight: Array
     bias: Array
@@ -48,7 +49,7 @@ class Norm:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One block: two layers, with their norms and scales folded in."""
+    """One transformer block: attention and MLP, with their LayerNorms and LayerScales folded in."""
 
     attention: Attention
     mlp: Layer
@@ -60,13 +61,13 @@ class Parameters:
 
     Attributes
     ----------
-    patch_embed : ndarray of float32, shape (P, 3 p p, W)
+    patch_embed : ndarray of float32, shape (P, 3 p p, C)
         In panels; rows in the order (channel, row, column) of a patch's pixels.
     patch_bias : ndarray of float32, shape (D,)
     prefix : ndarray of float32, shape (1 + R, D)
-        The CLS token, its position added, and the registers, which have none.
+        The CLS token with its position added, then the registers, which have no position.
     positions : ndarray of float32, shape (G, G, D)
-        The patches' table.
+        Position embeddings of the patches.
     blocks : tuple of Block
     norm_weight, norm_bias : ndarray of float32, shape (D,)
         Of the final LayerNorm.
@@ -87,7 +88,16 @@ def fold(weights: Weights) -> Parameters:
     Parameters
     ----------
     weights : Weights
-        Open; each tensor is read once and let go.
+        An open checkpoint; each tensor is read once and released.
+
+    Returns
+    -------
+    `Parameters`
+
+    Raises
+    ------
+    CheckpointError
+        A tensor cannot be read.
     """
     config = weights.config
     table = centre(weights.read("pos_embed")[0])
@@ -126,69 +136,79 @@ def _read_block(weights: Weights, block: str) -> Block:
 
 
 def _read_linear(weights: Weights, name: str) -> Linear:
-    """Read a map whose matrix is stored as (out, ...); it is turned, not copied."""
+    """Read a map whose matrix is stored as (out, ...); it is transposed as a view, not copied."""
     stored = weights.read(f"{name}.weight")
     return Linear(stored.reshape(len(stored), -1).T, weights.read(f"{name}.bias"))
 
 
 def fold_norm(linear: Linear, norm: Norm) -> Array:
-    """Take a LayerNorm's weight and bias into the map that follows it.
+    """Fold a LayerNorm's weight and bias into the map that follows it.
+
+    Parameters
+    ----------
+    linear : Linear
+        Weight of shape (into, out).
+    norm : Norm
 
     Returns
     -------
     ndarray of float32, shape (into + 1, out)
-        For tokens with a one at their end: the last row is the bias.
+        For tokens with a one appended: the last row is the bias.
     """
     into, out = linear.weight.shape
-    matrix = np.empty((out, into + 1), np.float32).T  # as it is stored; turned once, by `cut`
+    matrix = np.empty((out, into + 1), np.float32).T  # in the stored order; `cut` transposes once
     np.multiply(linear.weight, norm.weight[:, None], out=matrix[:-1])
     matrix[-1] = linear.bias + np.einsum("io,i->o", linear.weight, norm.bias)
     return matrix
 
 
 def fold_scale(linear: Linear, gamma: Array) -> Linear:
-    """Take a LayerScale's gamma into the map before it, whose output has its mean taken away."""
+    """Fold a LayerScale's gamma into the map before it, and centre the map's output."""
     return centre_output(Linear(linear.weight * gamma, linear.bias * gamma))
 
 
 def centre(tokens: Array) -> Array:
-    """Take away the mean of each token, (..., D)."""
+    """Subtract each token's mean, (..., D)."""
     centred: Array = tokens - tokens.mean(axis=-1, keepdims=True)
     return centred
 
 
 def centre_output(linear: Linear) -> Linear:
-    """Take away the mean of what a map puts out."""
+    """Change a map so that it subtracts the mean of its output."""
     mean = linear.weight.mean(axis=1, keepdims=True)
     return Linear(linear.weight - mean, linear.bias - linear.bias.mean())
 
 
 def fold_attention(qkv: Linear, projection: Linear, norm: Norm, gamma: Array, heads: int) -> Attention:
-    """Make an attention layer that has no scaling and no bias but the queries' and the projection's.
+    """Build an attention layer without scaling, and without biases but the query's and the projection's.
 
     Parameters
     ----------
     qkv : Linear
-        Queries, keys and values beside each other, (D, 3 D).
+        Query, key and value side by side, (D, 3 D).
     projection : Linear
     norm : Norm
-        Before `qkv`.
+        The LayerNorm before `qkv`.
     gamma : ndarray of float32, shape (D,)
-        LayerScale's.
+        Of the LayerScale after `projection`.
     heads : int
+
+    Returns
+    -------
+    Attention
     """
     D = len(qkv.weight)
     matrix = fold_norm(qkv, norm)
     scale = np.float32((D // heads) ** -0.5)
     matrix[:, :D] *= scale
-    passed_on = np.einsum("i,io->o", matrix[-1, 2 * D :], projection.weight)
+    from_value_bias = np.einsum("i,io->o", matrix[-1, 2 * D :], projection.weight)
     matrix[-1, D:] = 0
     parts = aligned(heads, 3, D + 1, D // heads)
     np.copyto(parts, matrix.reshape(D + 1, 3, heads, -1).transpose(2, 1, 0, 3))
-    out = fold_scale(Linear(projection.weight, projection.bias + passed_on), gamma)
+    out = fold_scale(Linear(projection.weight, projection.bias + from_value_bias), gamma)
     return Attention(parts, cut(out.weight), out.bias)
 
 
 def split(linear: Linear, parts: int) -> list[Linear]:
-    """Part what a map puts out into several of equal width, without copying."""
+    """Split a map into several that give equal parts of its output, without copying."""
     return list(map(Linear, np.split(linear.weight, parts, axis=1), np.split(linear.bias, parts)))

@@ -1,6 +1,7 @@
-"""Pure functions of a ViT: written for NumPy, in place, in pieces that stay in a core's cache.
+"""Activations, LayerNorm and softmax: in place, in pieces that stay in a core's cache.
 
-Each is checked in the tests against its plain formula.
+`model.network.layers` and `model.network.stream` call these. Imports NumPy only. The tests compare each with
+its formula in float64.
 """
 
 from __future__ import annotations
@@ -12,14 +13,13 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
 
-# Numbers gone through at a time. Smaller pieces lie nearer the core, but between two calls of NumPy a thread
-# may have to wait for the interpreter's lock, and with pieces of 1 << 15 that costs 15 ms of a picture.
+# Numbers in one piece. Smaller pieces stay nearer the core, but between two calls of NumPy a thread may have
+# to wait for the interpreter's lock: pieces of 1 << 15 cost 15 ms more per picture (ViT-B/14).
 BLOCK = 1 << 17
-_LEAST, _MOST = 1e-20, 1e20  # of a sum of exponentials: far from where float32 ends, at 1e-38 and 1e38
+_LEAST, _MOST = 1e-20, 1e20  # bounds of a sum of exponentials, far from float32's own, 1e-38 and 1e38
 
 # -log(cdf(x) / (1 - cdf(x))) / x of the standard normal distribution, as a polynomial in x ** 2, highest
-# power first. Minimax fit of x * cdf(x), error 7e-8; the signs let it saturate rather than turn where |x| is
-# large.
+# power first. Minimax fit of x * cdf(x), error 7e-8. The signs make it saturate, not turn back, for large x.
 _GELU_LOGIT = np.array(
     [
         -3.62784987e-09,
@@ -35,7 +35,16 @@ _GELU_LOGIT = np.array(
 
 
 def blocks(x: Array) -> Iterator[Array]:
-    """Yield views of some rows of `x`, (T, W), after each other: pieces of about `BLOCK` numbers."""
+    """Yield consecutive rows of an array as views of about `BLOCK` numbers each.
+
+    Parameters
+    ----------
+    x : ndarray of float32, shape (T, F)
+
+    Yields
+    ------
+    ndarray of float32, shape (t, F)
+    """
     step = max(1, BLOCK // x.shape[1])
     for start in range(0, len(x), step):
         yield x[start : start + step]
@@ -44,14 +53,15 @@ def blocks(x: Array) -> Iterator[Array]:
 def gelu(x: Array, scratch: Array) -> None:
     """Exact GELU, ``x * cdf(x)`` of the standard normal distribution, in place.
 
-    Written as ``x * logistic(x * p(x ** 2))`` with a polynomial p: NumPy has a fast exp but no erf. The error
-    is that of float32, below 2e-7 of max(1, abs(x)); the usual approximation with tanh is off by 5e-4.
+    Computed as ``x * logistic(x * p(x ** 2))`` with a polynomial p, because NumPy has a fast exp but no erf.
+    The error is that of float32, below 2e-7 of max(1, abs(x)); the common approximation with tanh is off by
+    5e-4.
 
     Parameters
     ----------
-    x : ndarray of float32, shape (R, W)
+    x : ndarray of float32, shape (R, F)
         Overwritten with the result.
-    scratch : ndarray of float32, shape (2, R, W)
+    scratch : ndarray of float32, shape (2, R, F)
         Overwritten.
 
     References
@@ -75,9 +85,9 @@ def swiglu(gate: Array, up: Array, scratch: Array) -> None:
 
     Parameters
     ----------
-    gate, up : ndarray of float32, shape (R, W)
+    gate, up : ndarray of float32, shape (R, F)
         `gate` is overwritten with the result.
-    scratch : ndarray of float32, shape (R, W)
+    scratch : ndarray of float32, shape (R, F)
         Overwritten.
 
     References
@@ -90,13 +100,13 @@ def swiglu(gate: Array, up: Array, scratch: Array) -> None:
     np.multiply(gate, up, out=gate)
 
 
-def normalise(x: Array, eps: float, out: Array) -> None:
-    """LayerNorm without weight and bias, of rows whose mean is zero: each divided by its deviation.
+def layer_norm(x: Array, eps: float, out: Array) -> None:
+    """LayerNorm of rows whose mean is zero, without weight and bias: each row divided by its deviation.
 
     Parameters
     ----------
     x : ndarray of float32, shape (T, D)
-        `model.network.fold` keeps the mean of every token at zero.
+        Tokens, whose mean `model.network.fold` keeps at zero.
     eps : float
         Added to the variance.
     out : ndarray of float32, shape (T, D)
@@ -111,16 +121,16 @@ def normalise(x: Array, eps: float, out: Array) -> None:
 
 
 def softmax_numerator(scores: Array) -> Array:
-    """Softmax over the last axis but for the division, in place.
+    """Softmax over the last axis without its division, in place.
 
-    The division is left to the caller: after the product with the values there is less to divide. Taking each
-    row's maximum away first, as is usual, cancels out; it costs two more ways through the scores, and is
-    needed only where the denominators come out not `trustworthy`.
+    The caller divides after the product with the values, where there is less to divide. Subtracting each
+    row's maximum first, as is usual, cancels out in the end; it costs two more passes over the scores, and is
+    needed only when the denominators are not `trustworthy`.
 
     Parameters
     ----------
     scores : ndarray of float32, shape (..., N)
-        Overwritten with the exponentials.
+        Overwritten with the exponentials, softmax's weights before the division.
 
     Returns
     -------
@@ -134,16 +144,21 @@ def softmax_numerator(scores: Array) -> Array:
 
 
 def trustworthy(denominator: Array) -> bool:
-    """Tell whether a softmax without its maximum kept within float32, by its denominators alone.
+    """Return whether a softmax computed without subtracting the maximum stayed within float32.
 
-    A sum within these bounds has no infinite term and has lost none that counts, and leaves room for the
-    product with the values.
+    A denominator within the bounds has no infinite term, has lost no term that matters, and leaves a margin
+    for the product with the values.
+
+    Parameters
+    ----------
+    denominator : ndarray of float32
+        As `softmax_numerator` returns it.
     """
     return bool(denominator.min() > _LEAST and denominator.max() < _MOST)
 
 
 def _saturating() -> np.errstate:
-    """Let what is too large become infinite: the logistic function is then 0 or 1, as it should be."""
+    """Allow overflow to infinity: the logistic function is then 0 or 1, which is right."""
     return np.errstate(over="ignore")
 
 

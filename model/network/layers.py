@@ -1,7 +1,11 @@
-"""The two layers of a block, each a sum that threads can share.
+"""Attention and the MLPs, each written as a sum that threads can share.
 
-Attention's output is a sum over heads, and an MLP's a sum over hidden units; so each thread computes the
-terms of its own heads or units, from the token to the projection, without waiting for the others [1]_.
+Attention's output is a sum over heads, an MLP's a sum over hidden units. So each thread computes the terms of
+its own heads or units, from the tokens to the projection, without waiting for the others [1]_.
+`model.network.fold` builds the layers; `model.network.stream` runs them.
+
+B pictures have N tokens of width D; H heads have width d; an MLP has F hidden units. Matrices lie in P panels
+of C columns each (`model.network.panels`).
 
 References
 ----------
@@ -21,7 +25,7 @@ from model.network.buffers import Buffers
 from model.network.functional import BLOCK, Array, blocks, gelu, softmax_numerator, swiglu, trustworthy
 from model.network.panels import product
 
-SCORES = 1 << 18  # numbers of attention's scores that are made at a time; 1 MB stays in a core's cache
+SCORES = 1 << 18  # attention scores computed at a time; 1 MB stays in a core's cache
 
 
 class Layer(Protocol):
@@ -33,10 +37,10 @@ class Layer(Protocol):
 
     @property
     def bias(self) -> Array:
-        """What is added to the terms once, (D,)."""
+        """Added once to the sum of all terms, (D,)."""
 
     def terms(self, x: Array, units: slice, buffers: Buffers, out: Array) -> None:
-        """Write the sum of some terms to `out`."""
+        """Write the sum of the terms `units` to `out`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +50,12 @@ class Attention:
     Attributes
     ----------
     qkv : ndarray of float32, shape (H, 3, D + 1, d)
-        Query, key and value of each head; ``1 / sqrt(d)`` is folded in. The last row is the bias, which keys
-        and values have none of.
-    projection : ndarray of float32, shape (P, D, W)
+        Maps to query, key and value of each head; ``1 / sqrt(d)`` is folded in. The last row is the bias,
+        which is zero for keys and values.
+    projection : ndarray of float32, shape (P, D, C)
         In panels.
     bias : ndarray of float32, shape (D,)
-        The projection's.
+        Of the projection.
     """
 
     qkv: Array
@@ -64,17 +68,17 @@ class Attention:
         return len(self.qkv)
 
     def terms(self, x: Array, units: slice, buffers: Buffers, out: Array) -> None:
-        """Write the sum of some heads' terms to `out`.
+        """Write the sum of the terms of some heads to `out`.
 
         Parameters
         ----------
         x : ndarray of float32, shape (B, N, D + 1)
-            Standardised tokens, each with a one at its end.
+            Normalised tokens, each with a one appended.
         units : slice
             The heads.
         buffers : Buffers
         out : ndarray of float32, shape (B, Q, D)
-            Q is N, or 1: then only the first token of each picture asks, and all answer.
+            Q is N, or 1 when only the first token of each picture is computed. It still attends to all.
         """
         qkv = self.qkv[units]
         H, _, _, d = qkv.shape
@@ -88,7 +92,7 @@ class Attention:
 
 
 def attend_from_all(x: Array, qkv: Array, buffers: Buffers, out: Array) -> None:
-    """Let every token ask.
+    """Attention with a query from every token.
 
     Parameters
     ----------
@@ -96,25 +100,26 @@ def attend_from_all(x: Array, qkv: Array, buffers: Buffers, out: Array) -> None:
     qkv : ndarray of float32, shape (H, 3, D + 1, d)
     buffers : Buffers
     out : ndarray of float32, shape (B, N, H, d)
-        Receives what each head attends to.
+        Receives each head's output.
     """
     B, N, H, d = out.shape
-    asked = buffers.take("qkv", B, N, H, 3, d)
-    product(x, qkv.reshape(H * 3, -1, d), out=asked.reshape(B, N, -1))
-    q, k, v = asked.transpose(3, 0, 2, 1, 4)  # each (B, H, N, d)
+    projected = buffers.take("qkv", B, N, H, 3, d)
+    product(x, qkv.reshape(H * 3, -1, d), out=projected.reshape(B, N, -1))
+    query, key, value = projected.transpose(3, 0, 2, 1, 4)  # each (B, H, N, d)
     heads = min(H, max(1, BLOCK // N**2))
     images = max(1, BLOCK // (heads * N**2))
     for image in range(0, B, images):
         for head in range(0, H, heads):
             some = np.s_[image : image + images, head : head + heads]
-            attend(q[some], k[some], v[some], buffers, out=out.swapaxes(1, 2)[some])
+            attend(query[some], key[some], value[some], buffers, out=out.swapaxes(1, 2)[some])
 
 
 def attend_from_first(x: Array, qkv: Array, buffers: Buffers, out: Array) -> None:
-    """Let the first token of each picture ask, without making keys and values.
+    """Attention with a query from the first token only, without computing keys and values.
 
-    ``q (x K)^T`` is ``(q K^T) x^T``, and ``p (x V)`` is ``(p x) V``: a query for each head costs less than a
-    key and a value for each token.
+    With query ``q``, softmax's weights ``p``, and the matrices ``K`` and ``V`` that make keys and values of
+    the tokens ``x``: ``q (x K)^T`` is ``(q K^T) x^T``, and ``p (x V)`` is ``(p x) V``. The tokens themselves
+    serve as keys and values, and two products per head replace two per token.
 
     Parameters
     ----------
@@ -122,23 +127,24 @@ def attend_from_first(x: Array, qkv: Array, buffers: Buffers, out: Array) -> Non
     qkv : ndarray of float32, shape (H, 3, D + 1, d)
     buffers : Buffers
     out : ndarray of float32, shape (B, 1, H, d)
-        Receives what each head attends to.
+        Receives each head's output.
     """
-    query, key, value = qkv.swapaxes(0, 1)  # each (H, D + 1, d)
-    q = np.matmul(x[:, 0], query)  # (H, B, d)
-    asked = np.matmul(q, key.swapaxes(1, 2)).swapaxes(0, 1)  # (B, H, D + 1)
-    mixed = buffers.take("mixed", *asked.shape)
-    attend(asked, x, x, buffers, out=mixed)
-    np.matmul(mixed.swapaxes(0, 1), value, out=out[:, 0].swapaxes(0, 1))
+    to_query, to_key, to_value = qkv.swapaxes(0, 1)  # each (H, D + 1, d)
+    query = np.matmul(x[:, 0], to_query)  # (H, B, d)
+    token_query = np.matmul(query, to_key.swapaxes(1, 2)).swapaxes(0, 1)  # (B, H, D + 1)
+    token_mean = buffers.take("token_mean", *token_query.shape)
+    attend(token_query, x, x, buffers, out=token_mean)
+    np.matmul(token_mean.swapaxes(0, 1), to_value, out=out[:, 0].swapaxes(0, 1))
 
 
-def attend(q: Array, k: Array, v: Array, buffers: Buffers, out: Array) -> None:
-    """Attention of some heads, ``softmax(q k^T) v``.
+def attend(query: Array, key: Array, value: Array, buffers: Buffers, out: Array) -> None:
+    """Attention of some heads, ``softmax(query key^T) value``.
 
     Parameters
     ----------
-    q : ndarray of float32, shape (..., Q, d)
-    k, v : ndarray of float32, shape (..., N, d)
+    query : ndarray of float32, shape (..., Q, d)
+        With ``1 / sqrt(d)`` folded in.
+    key, value : ndarray of float32, shape (..., N, d)
     buffers : Buffers
     out : ndarray of float32, shape (..., Q, d)
         Receives the result.
@@ -147,31 +153,32 @@ def attend(q: Array, k: Array, v: Array, buffers: Buffers, out: Array) -> None:
     ----------
     .. [1] Vaswani et al., "Attention Is All You Need", arXiv:1706.03762.
     """
-    *heads, Q, _ = q.shape
-    N = k.shape[-2]
+    *heads, Q, _ = query.shape
+    N = key.shape[-2]
     step = max(1, SCORES // (math.prod(heads) * N))
     for start in range(0, Q, step):
         rows = np.s_[..., start : start + step, :]
         scores = buffers.take("scores", *heads, min(step, Q - start), N)
-        np.matmul(q[rows], k.swapaxes(-1, -2), out=scores)
+        np.matmul(query[rows], key.swapaxes(-1, -2), out=scores)
         denominator = softmax_numerator(scores)
         if not trustworthy(denominator):
-            np.matmul(q[rows], k.swapaxes(-1, -2), out=scores)
+            np.matmul(query[rows], key.swapaxes(-1, -2), out=scores)
             np.subtract(scores, scores.max(axis=-1, keepdims=True), out=scores)
             denominator = softmax_numerator(scores)
-        np.matmul(scores, v, out=out[rows])
+        weights = scores  # softmax works in place; still to be divided
+        np.matmul(weights, value, out=out[rows])
         np.divide(out[rows], denominator, out=out[rows])
 
 
 @dataclass(frozen=True, slots=True)
 class Mlp:
-    """Two affine maps with GELU between them.
+    """Two linear maps with GELU between them.
 
     Attributes
     ----------
-    fc1 : ndarray of float32, shape (P, D + 1, W)
+    fc1 : ndarray of float32, shape (P, D + 1, C)
         In panels; the last row is the bias.
-    fc2 : ndarray of float32, shape (P', F, W')
+    fc2 : ndarray of float32, shape (P', F, C')
         In panels.
     bias : ndarray of float32, shape (D,)
         Of `fc2`.
@@ -187,24 +194,34 @@ class Mlp:
         return len(self.fc1)
 
     def terms(self, x: Array, units: slice, buffers: Buffers, out: Array) -> None:
-        """Write the sum of some hidden units' terms, (B, N, D), to `out`; `x` is as attention takes it."""
-        fc1, width = self.fc1[units], self.fc1.shape[2]
-        hidden = buffers.take("hidden", x.shape[0] * x.shape[1], len(fc1) * width)
+        """Write the sum of the terms of some panels of hidden units to `out`.
+
+        Parameters
+        ----------
+        x : ndarray of float32, shape (B, N, D + 1)
+            Normalised tokens, each with a one appended.
+        units : slice
+            The panels.
+        buffers : Buffers
+        out : ndarray of float32, shape (B, N, D)
+        """
+        fc1, columns = self.fc1[units], self.fc1.shape[2]
+        hidden = buffers.take("hidden", x.shape[0] * x.shape[1], len(fc1) * columns)
         product(x, fc1, out=hidden)
         for rows in blocks(hidden):
             gelu(rows, buffers.take("scratch", 2, *rows.shape))
-        product(hidden, self.fc2[:, units.start * width : units.stop * width], out=out)
+        product(hidden, self.fc2[:, units.start * columns : units.stop * columns], out=out)
 
 
 @dataclass(frozen=True, slots=True)
 class SwiGlu:
-    """The gated MLP of DINOv2 giant.
+    """The gated MLP of DINOv2 giant, SwiGLU between linear maps.
 
     Attributes
     ----------
-    gate, up : ndarray of float32, shape (P, D + 1, W)
+    gate, up : ndarray of float32, shape (P, D + 1, C)
         The halves of ``w12``, in panels; the last row is the bias.
-    down : ndarray of float32, shape (P', F, W')
+    down : ndarray of float32, shape (P', F, C')
         In panels.
     bias : ndarray of float32, shape (D,)
         Of `down`.
@@ -221,11 +238,11 @@ class SwiGlu:
         return len(self.gate)
 
     def terms(self, x: Array, units: slice, buffers: Buffers, out: Array) -> None:
-        """Write the sum of some hidden units' terms, (B, N, D), to `out`; `x` is as attention takes it."""
-        panels, width = len(self.gate[units]), self.gate.shape[2]
-        gate, up = buffers.take("gate_and_up", 2, x.shape[0] * x.shape[1], panels * width)
+        """Write the sum of the terms of some panels of hidden units to `out`, as `Mlp.terms` does."""
+        panels, columns = len(self.gate[units]), self.gate.shape[2]
+        gate, up = buffers.take("gate_and_up", 2, x.shape[0] * x.shape[1], panels * columns)
         product(x, self.gate[units], out=gate)
         product(x, self.up[units], out=up)
         for gate_rows, up_rows in zip(blocks(gate), blocks(up), strict=True):
             swiglu(gate_rows, up_rows, buffers.take("scratch", *gate_rows.shape))
-        product(gate, self.down[:, units.start * width : units.stop * width], out=out)
+        product(gate, self.down[:, units.start * columns : units.stop * columns], out=out)

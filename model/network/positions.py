@@ -1,7 +1,8 @@
-"""Bicubic interpolation of the position table to another number of patches.
+"""Position embeddings for pictures of another size than the one trained for, by bicubic interpolation.
 
-Two references exist, and both are met exactly (see `interpolate_positions`). The kernel is Keys' cubic
-convolution [1]_.
+The two references, dinov2 and transformers, interpolate differently, and both are matched exactly (see
+`interpolate_positions`). The kernel is Keys' cubic convolution [1]_. `model.network.vit` calls this. Imports
+NumPy and `model.config` only.
 
 References
 ----------
@@ -16,11 +17,11 @@ from numpy.typing import NDArray
 
 from model.config import PositionMode
 
-OFFSET = 0.1  # dinov2's `interpolate_offset`; it kept PyTorch from rounding the number of patches down
+OFFSET = 0.1  # dinov2's `interpolate_offset`; it keeps PyTorch from rounding the number of patches down
 
 
 def cubic_kernel(x: NDArray[np.float64], a: float) -> NDArray[np.float64]:
-    """Keys' cubic convolution kernel with the free parameter `a`; 0 outside of [-2, 2].
+    """Keys' cubic convolution kernel with the free parameter `a`; 0 outside [-2, 2].
 
     Parameters
     ----------
@@ -28,6 +29,11 @@ def cubic_kernel(x: NDArray[np.float64], a: float) -> NDArray[np.float64]:
         Distances from the sampling point.
     a : float
         Slope of the kernel at 1: -0.75 in PyTorch's plain bicubic, -0.5 in its antialiased one and in Pillow.
+
+    Returns
+    -------
+    ndarray of float64
+        Weights, in the shape of `x`.
     """
     x = np.abs(x)
     near = ((a + 2) * x - (a + 3)) * x * x + 1
@@ -48,11 +54,11 @@ def bicubic_matrix(source: int, target: int, step: float | None = None) -> NDArr
     Returns
     -------
     ndarray of float64, shape (target, source)
-        Row i weighs the source samples for target sample i. Taps beyond the border count for the border
-        sample.
+        Row i has the weights of the source samples for target sample i. Taps beyond the border fall on the
+        border sample.
     """
     step = source / target if step is None else step
-    # PyTorch rounds step and sampling points to float32; 1e-5 of the result hangs on doing the same.
+    # PyTorch rounds step and sampling points to float32; without that, results differ by 1e-5.
     centre = ((np.arange(target) + 0.5) * float(np.float32(step)) - 0.5).astype(np.float32)
     first = np.floor(centre).astype(np.int64)
     matrix = np.zeros((target, source))
@@ -66,7 +72,7 @@ def bicubic_matrix(source: int, target: int, step: float | None = None) -> NDArr
 def antialiased_bicubic_matrix(source: int, target: int) -> NDArray[np.float64]:
     """Weights of antialiased bicubic resampling along one axis, as PyTorch and Pillow define it.
 
-    The kernel is stretched by the reduction, cut at the border and normalised.
+    The kernel is widened by the factor of the reduction, cut off at the border and normalised.
 
     Parameters
     ----------
@@ -101,18 +107,18 @@ def interpolate_positions(
     height, width : int
         Patches down and across.
     mode : {"official", "transformers"}
-        Whose interpolation is met.
+        Whose interpolation to match.
 
         - ``official``, without registers: plain bicubic; the step is ``G / (n + 0.1)``.
         - ``transformers``, without registers: plain bicubic; the step is ``G / n``.
-        - with registers both agree: antialiased bicubic.
+        - with registers, both agree: antialiased bicubic.
     registers : bool
         Whether the model has register tokens.
 
     Returns
     -------
     ndarray of float32, shape (height, width, D)
-        `table` itself where the grid is that of the table; as in both references, nothing is resampled then.
+        `table` itself when the grid is that of the table: as in both references, nothing is resampled then.
     """
     grid = table.shape[0]
     if (height, width) == (grid, grid):
@@ -130,7 +136,7 @@ def interpolate_positions(
 def resample(
     table: NDArray[np.float32], rows: NDArray[np.float64], columns: NDArray[np.float64]
 ) -> NDArray[np.float32]:
-    """Apply one resampling matrix down and one across, in float64.
+    """Resample a table with one matrix for its rows and one for its columns, in float64.
 
     Parameters
     ----------

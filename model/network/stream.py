@@ -1,4 +1,7 @@
-"""The residual stream: the tokens on their way through the blocks, and the threads that work on them."""
+"""The residual stream: the tokens that every layer reads and adds to.
+
+`model.network.vit` sends it through the blocks; the layers come from `model.network.layers`.
+"""
 
 from __future__ import annotations
 
@@ -7,26 +10,27 @@ from collections.abc import Sequence
 import numpy as np
 
 from model.network.buffers import Buffers
-from model.network.functional import BLOCK, Array, normalise
+from model.network.functional import BLOCK, Array, layer_norm
 from model.network.layers import Layer
 from model.network.threads import Team, shares
 
 
 class ResidualStream:
-    """Tokens to which layer after layer adds.
+    """Tokens to which one layer after the other adds.
 
-    What a layer gets to see of a token is its LayerNorm with a one put after it: then a map's bias is one
-    more row of its matrix, and adding it needs no way of its own through the memory.
+    A layer reads each token's LayerNorm with a one appended: a linear map's bias is then one more row of its
+    matrix, and adding it takes no pass of its own through memory.
 
     Parameters
     ----------
     x : ndarray of float32, shape (B, N, D)
         C-contiguous; overwritten.
     eps : float
-        LayerNorm's.
+        Epsilon of the LayerNorms.
     team : Team
+        The threads that share the work.
     buffers : sequence of Buffers
-        One for each member.
+        One for each thread.
     """
 
     def __init__(self, x: Array, eps: float, team: Team, buffers: Sequence[Buffers]) -> None:
@@ -37,15 +41,18 @@ class ResidualStream:
         self._terms: list[Array] = []
         self._bias: Array | None = None
 
-    def add(self, layer: Layer, tokens: int | None = None) -> None:
-        """Let a layer add to the tokens: ``x = x + layer(norm(x))``.
+    def defer_add(self, layer: Layer, tokens: int | None = None) -> None:
+        """Compute what a layer adds to the tokens, ``x = x + layer(norm(x))``, and leave the sum for later.
+
+        Each thread's part of the output stays in a buffer until `normalised` adds them all. The sum and the
+        LayerNorm after it then take a single pass through memory.
 
         Parameters
         ----------
         layer : Layer
             With LayerNorm's weight and bias, and LayerScale's gamma, folded into it.
         tokens : int, optional
-            Carry on with so many leading tokens of each picture only; the layer still sees all.
+            Keep only this many leading tokens of each picture; the layer still reads all of them.
         """
         normalised = self.normalised()
         if tokens is not None:
@@ -61,7 +68,9 @@ class ResidualStream:
         self._team.run(compute)
 
     def normalised(self) -> Array:
-        """LayerNorm of the tokens, but for its weight and bias, and a one after each.
+        """Add what `defer_add` left, and return the LayerNorm of the tokens, each with a one appended.
+
+        LayerNorm's weight and bias are not applied: they are folded into the map that follows.
 
         Returns
         -------
@@ -82,7 +91,7 @@ class ResidualStream:
                     np.add(x[rows], term[rows], out=x[rows])
                 if bias is not None:
                     np.add(x[rows], bias, out=x[rows])
-                normalise(x[rows], self._eps, out=normalised[rows, :D])
+                layer_norm(x[rows], self._eps, out=normalised[rows, :D])
             normalised[mine, D] = 1
 
         self._team.run(compute)

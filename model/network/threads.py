@@ -1,9 +1,11 @@
-"""Threads that share one computation.
+"""Threads that share a forward pass.
 
-NumPy lets other threads run while it calculates, so Python threads share a forward pass well; each does its
-matrix products with BLAS held to one thread. That keeps all cores busy between the products too, and it bears
-neighbours: BLAS's own threads wait for each other by spinning, and slow down tenfold when another process
+NumPy releases the interpreter's lock while it calculates, so Python threads can share the work, each with
+BLAS held to a single thread. That keeps all cores busy between the matrix products too. It also copes with a
+busy machine: BLAS's own threads wait for each other by spinning, and slow down tenfold when another process
 takes a core.
+
+`model.network.vit` takes a team for each forward pass. Imports threadpoolctl only.
 """
 
 from __future__ import annotations
@@ -25,12 +27,12 @@ _Inbox = SimpleQueue[tuple[Task, int, _Answers] | None]
 
 
 class Team:
-    """The calling thread and `size` - 1 more, which wait for work.
+    """The calling thread and `size` - 1 others that wait for work.
 
     Parameters
     ----------
     size : int
-        Members; the calling one has rank 0.
+        Number of members; the calling thread has rank 0.
     """
 
     def __init__(self, size: int) -> None:
@@ -41,13 +43,17 @@ class Team:
         weakref.finalize(self, _dismiss, self._inboxes)
 
     def run(self, task: Task) -> None:
-        """Call ``task(rank)`` in every member and wait for all.
+        """Call ``task(rank)`` in every member and wait until all have returned.
+
+        Parameters
+        ----------
+        task : callable
 
         Raises
         ------
         BaseException
-            Whatever a member raised. Others may still be at work then, so neither the team nor the arrays
-            that it worked on may be used again.
+            What a member raised. Other members may still be running, so neither the team nor the arrays that
+            it worked on may be used again.
         """
         answers: _Answers = SimpleQueue()
         for rank, inbox in enumerate(self._inboxes, start=1):
@@ -73,29 +79,29 @@ def _work(inbox: _Inbox) -> None:
         except BaseException as raised:
             error = raised
         answers.put(error)
-        del job, task, answers, error  # else a waiting thread would keep the last arrays alive
+        del job, task, answers, error  # a waiting thread must not keep the last arrays alive
 
 
 SOLO = Team(1)
-"""The calling thread alone."""
+"""A team of the calling thread alone."""
 
 
 def shares(total: int, size: int) -> list[slice]:
-    """Divide `total` things as evenly as can be among `size` members; the later ones may get nothing."""
+    """Divide ``range(total)`` into `size` slices of nearly equal length; some may be empty."""
     ends = [total * rank // size for rank in range(size + 1)]
     return [slice(start, end) for start, end in pairwise(ends)]
 
 
 @contextmanager
 def team(size: int | None = None) -> Iterator[Team]:
-    """Take this process's team, holding BLAS to one thread in each member meanwhile.
+    """Use this process's team, with BLAS held to one thread in each member.
 
-    One computation at a time has it, since it uses all cores; a second caller waits.
+    Only one computation uses it at a time, since it takes all cores; a second caller waits.
 
     Parameters
     ----------
     size : int, optional
-        Members; as many as BLAS may use threads unless given.
+        Number of members; by default the number of threads that BLAS may use.
 
     Yields
     ------
@@ -115,7 +121,7 @@ def team(size: int | None = None) -> Iterator[Team]:
 
 
 def blas_threads() -> int:
-    """Threads that BLAS may use now: by ``OPENBLAS_NUM_THREADS``, by threadpoolctl, or as many as cores."""
+    """Return how many threads BLAS may use: ``OPENBLAS_NUM_THREADS``, threadpoolctl's limit, or all cores."""
     return max(
         (library.num_threads for library in _controller().lib_controllers if library.user_api == "blas"),
         default=1,
@@ -128,7 +134,7 @@ def _controller() -> ThreadpoolController:
 
 
 class _Turn:
-    """Who computes in this process."""
+    """The process's teams, and the lock of the computation that uses one."""
 
     def __init__(self) -> None:
         self.begin()
@@ -139,5 +145,5 @@ class _Turn:
 
 
 _turn = _Turn()
-# Threads do not survive a fork, and one of them may have held the lock.
+# Threads do not survive a fork, and one that does not may hold the lock.
 os.register_at_fork(after_in_child=_turn.begin)

@@ -1,8 +1,13 @@
 """The Vision Transformer of DINOv2.
 
-An image becomes a sequence of tokens: one for every patch of 14 x 14 pixels, and before them the CLS token,
-which gathers what is to be said about the whole [1]_. Block after block adds to them what attention and an
-MLP make of them; the CLS token that comes out is the image's feature.
+First read ``tests/support/reference.py``, the same network written down as in the papers; this module
+computes the same numbers fast.
+
+A picture becomes a sequence of tokens: the CLS token, which comes to stand for the whole picture [1]_,
+register tokens in some models [3]_, and one token for every patch of 14 x 14 pixels. Each block adds to them
+the outputs of attention and of an MLP. The CLS token of the last block is the picture's feature [2]_.
+
+`model.encoder` calls `VisionTransformer.forward`. The parts are in the other modules of `model.network`.
 
 References
 ----------
@@ -27,24 +32,23 @@ from model.network.positions import interpolate_positions
 from model.network.stream import ResidualStream
 from model.network.threads import SOLO, Team, shares, team
 
-# Tokens that one thread takes through the blocks together: long products, and still little memory.
-ROWS = 2100
-# Operations of a block below which two threads lose more time by waiting for each other than they save.
-SHARED = 150_000_000
-CACHED_TABLES = 8
+GROUP_TOKENS = 2100  # tokens that a thread takes through the blocks together: long products, little memory
+SHARED_OPERATIONS = 150_000_000  # of a block; below that, threads lose more by waiting than they save
+CACHED_TABLES = 8  # position tables that are kept, one for each size of picture
 
 
 class VisionTransformer:
-    """A ViT with its parameters.
+    """A ViT with its parameters, ready to run.
 
     Parameters
     ----------
     config : ViTConfig
     parameters : Parameters
     positions : {"official", "transformers"}
-        Whose position interpolation is used; see `model.network.positions.interpolate_positions`.
+        Whose interpolation of position embeddings to match; see
+        `model.network.positions.interpolate_positions`.
     threads : int, optional
-        Threads that share a forward pass; as many as BLAS may use unless given.
+        Threads that share a forward pass; by default the number that BLAS may use.
     """
 
     def __init__(
@@ -62,14 +66,14 @@ class VisionTransformer:
         self._tables: dict[tuple[int, int], Array] = {}
 
     def forward(self, pixels: Array, *, patches: bool = False) -> Array:
-        """Encode images of one shape.
+        """Run the network on pictures of equal shape.
 
         Parameters
         ----------
         pixels : ndarray of float32, shape (B, 3, H, W)
-            Normalised; H and W are multiples of the patch's side.
+            Normalised; H and W are multiples of the patch size.
         patches : bool
-            Whether all tokens are wanted, or the CLS token alone, which costs less.
+            Return all tokens, instead of the CLS token alone, which takes less time.
 
         Returns
         -------
@@ -79,7 +83,7 @@ class VisionTransformer:
         Raises
         ------
         ValueError
-            The array's type or shape is another.
+            `pixels` has another type or shape.
         """
         self._check(pixels)
         h, w = (side // self.config.patch for side in pixels.shape[2:])
@@ -89,39 +93,40 @@ class VisionTransformer:
             buffers = self._take_buffers(workers.size)
             table = self._position_table(h, w)
             whole = len(pixels) - len(pixels) % workers.size
-            if whole:  # each thread takes pictures of its own
+            if whole:  # each thread encodes whole pictures
                 images = shares(whole, workers.size)
                 workers.run(
                     lambda rank: self._encode(
                         pixels[images[rank]], table, features[images[rank]], SOLO, buffers[rank:]
                     )
                 )
-            together = workers if self._operations(len(table)) > SHARED else SOLO
-            self._encode(pixels[whole:], table, features[whole:], together, buffers)  # they share the rest
+            together = workers if self._operations(len(table)) > SHARED_OPERATIONS else SOLO
+            # The remaining pictures, fewer than threads: all threads share each of them.
+            self._encode(pixels[whole:], table, features[whole:], together, buffers)
             self._buffers = buffers
         return features
 
     def _operations(self, patches: int) -> int:
-        """Return about how many operations a block does for one picture: those of its matrices."""
+        """Return roughly the operations of one block for one picture: those of its matrix products."""
         return 24 * (self.config.prefix + patches) * self.config.width**2
 
     def _take_buffers(self, count: int) -> list[Buffers]:
-        """Take the buffers out; where a thread fails, others may still write to them, and they stay out."""
+        """Take out a buffer for each thread. They stay out after an error: threads may still use them."""
         buffers, self._buffers = self._buffers, []
         return buffers + [Buffers() for _ in range(count - len(buffers))]
 
     def _encode(
         self, pixels: Array, table: Array, features: Array, workers: Team, buffers: Sequence[Buffers]
     ) -> None:
-        """Encode group after group of images into `features`, (B, tokens, D)."""
-        step = max(1, ROWS // (self.config.prefix + len(table)))
+        """Encode pictures in groups, and write the leading tokens of each to `features`, (B, tokens, D)."""
+        step = max(1, GROUP_TOKENS // (self.config.prefix + len(table)))
         for start in range(0, len(pixels), step):
             group = slice(start, start + step)
             x = self._embed(pixels[group], table, workers, buffers)  # (B, N, D)
             features[group] = self._run_blocks(x, features.shape[1], workers, buffers)
 
     def _embed(self, pixels: Array, table: Array, workers: Team, buffers: Sequence[Buffers]) -> Array:
-        """Project patches, add positions and put CLS and registers in front: (B, N, D)."""
+        """Project the patches, add positions, and put CLS and registers first; return (B, N, D)."""
         B, _, H, W = pixels.shape
         p, D = self.config.patch, self.config.width
         h, w = H // p, W // p
@@ -144,18 +149,18 @@ class VisionTransformer:
         return x
 
     def _run_blocks(self, x: Array, tokens: int, workers: Team, buffers: Sequence[Buffers]) -> Array:
-        """Take tokens (B, N, D) through all blocks; return the leading ones, (B, tokens, D)."""
+        """Take tokens (B, N, D) through all blocks; return the leading ones normalised, (B, tokens, D)."""
         stream = ResidualStream(x, self.config.eps, workers, buffers)
         *blocks, last = self._parameters.blocks
         for block in blocks:
-            stream.add(block.attention)
-            stream.add(block.mlp)
-        stream.add(last.attention, tokens)
-        stream.add(last.mlp)
+            stream.defer_add(block.attention)
+            stream.defer_add(block.mlp)
+        stream.defer_add(last.attention, tokens)
+        stream.defer_add(last.mlp)
         return stream.normalised()[..., :-1] * self._parameters.norm_weight + self._parameters.norm_bias
 
     def _position_table(self, h: int, w: int) -> Array:
-        """Positions of h x w patches with the patch embedding's bias, (h w, D); the latest few are kept."""
+        """Return positions of h x w patches plus the patch embedding's bias, (h w, D); cache a few."""
         table = self._tables.pop((h, w), None)
         if table is None:
             stored, registers = self._parameters.positions, self.config.registers > 0

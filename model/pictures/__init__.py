@@ -1,7 +1,8 @@
-"""Picture files: one gate that opens them within limits, colour, and re-encoded copies.
+"""Picture files: opening them within limits, converting them to RGB, and making small copies.
 
-Free of NumPy, so that the web process may import it. The names below are the whole interface for opening;
-`model.pictures.copies` makes JPEG copies.
+Every picture that enters Vitrine passes `probe` or `open_rgb`: uploads, files of a gallery, downloads. The
+names below are the whole interface for opening; `model.pictures.copies` makes JPEG copies. The package
+imports Pillow and `model.errors`, and no NumPy, so that the web process may import it.
 """
 
 from model.pictures.gate import (

@@ -1,7 +1,8 @@
-"""Any mode that Pillow decodes to plain 8-bit RGB.
+"""Conversion of every mode that Pillow decodes to 8-bit RGB.
 
-Embedded colour profiles are left aside: DINOv2 was trained, and its reference features were made, on pixel
-values as they are stored, and a conversion would depend on the version of the colour engine.
+Embedded colour profiles are ignored. DINOv2 was trained on pixel values as they are stored, and its reference
+features were computed from these; a conversion would also depend on the version of the colour engine.
+`model.pictures.gate` calls `to_rgb`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from model.errors import PictureError
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Bring a decoded picture of any mode to RGB, its transparent parts laid on white.
+    """Convert a decoded picture of any mode to RGB, with transparency on white.
 
     Parameters
     ----------
@@ -24,13 +25,14 @@ def to_rgb(image: Image.Image) -> Image.Image:
     Returns
     -------
     PIL.Image.Image
-        A new picture, mode RGB, without metadata. 16-bit grey is divided by 257; 32-bit integers and floating
-        point, which have no fixed white, are taken as they are commonly meant, or else stretched.
+        A new picture, mode RGB, without metadata. 16-bit grey is divided by 257. 32-bit integers and floating
+        point have no fixed white: values up to 255 or 65535, or up to 1 or 255, are taken as the usual scale,
+        others are stretched.
 
     Raises
     ------
     PictureError
-        ``broken``: values that are not finite.
+        ``broken``: values are not finite.
     """
     grey = _eight_bit(image) if image.mode == "F" or image.mode.startswith("I") else image
     rgb = _on_white(grey)
@@ -39,7 +41,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:
-    """Scale 16-bit, 32-bit and floating-point grey; Pillow's own conversion clips at 255 instead."""
+    """Scale 16-bit, 32-bit and floating-point grey; Pillow's own conversion would clip at 255."""
     wide = image if image.mode == "F" else image.convert("I")
     black, white = _range(wide, {"F": (1.0, 255.0), "I": (255.0, 65535.0)}.get(image.mode, (65535.0,)))
     scale = 255.0 / (white - black)
@@ -50,7 +52,7 @@ def _eight_bit(image: Image.Image) -> Image.Image:
 
 
 def _range(image: Image.Image, whites: tuple[float, ...]) -> tuple[float, float]:
-    """Return what black and white are: 0 and the first of `whites` that nothing exceeds, or the extremes."""
+    """Return the values of black and white: 0 and the first of `whites` not exceeded, else the extremes."""
     low, high = image.getextrema()
     if not (isinstance(low, (int, float)) and isinstance(high, (int, float)) and math.isfinite(high - low)):
         raise PictureError("broken", "the picture's values are not finite numbers")
@@ -67,10 +69,10 @@ def _on_white(image: Image.Image) -> Image.Image:
         return image.convert("RGB")
     key = image.info.get("transparency")
     if isinstance(key, tuple) and max(key) > 255:
-        # Pillow reads 16-bit RGB as its high bytes, but leaves the transparent colour in 16 bits.
+        # Pillow reduces 16-bit RGB to the high bytes, but not the transparent colour.
         image = image.copy()
         image.info["transparency"] = tuple(part >> 8 for part in key)
-    rgba = image if image.mode == "RGBA" else image.convert("RGBA")  # which would be a copy
+    rgba = image if image.mode == "RGBA" else image.convert("RGBA")  # convert would copy
     white = Image.new("RGB", rgba.size, "white")
     white.paste(rgba, mask=rgba.getchannel("A"))
     return white

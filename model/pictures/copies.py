@@ -1,4 +1,7 @@
-"""Copies of pictures, encoded anew from their pixels, so that nothing of the original file survives."""
+"""Small copies of pictures, encoded from the pixels, so that they contain nothing else of the original file.
+
+`gallery.thumbnails` and the previews of uploads use them. Imports Pillow only.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,14 @@ from PIL import Image
 
 
 def jpeg(image: Image.Image, side: int, quality: int = 90) -> bytes:
-    """Make a smaller copy quickly: as WebP it would take ten times as long and be a fifth smaller.
+    """Encode a small copy as JPEG. WebP would take ten times as long to save a fifth of the bytes.
 
     Parameters
     ----------
     image : PIL.Image.Image
         Mode RGB, as `model.pictures.open_rgb` returns it; it is not changed.
     side : int
-        The result fits into side x side pixels; a smaller picture keeps its size. JPEG ends at 65,535.
+        The copy fits into side x side pixels; a smaller picture keeps its size. At most 65,535 in JPEG.
     quality : int
         JPEG quality, 0 to 95.
 
@@ -28,9 +31,10 @@ def jpeg(image: Image.Image, side: int, quality: int = 90) -> bytes:
 
 
 def _fitted(image: Image.Image, side: int) -> Image.Image:
-    """Return a new picture without metadata, of which a comment would be written by itself.
+    """Return a new, small picture without metadata: Pillow would write a comment into the copy.
 
-    Lanczos's window takes twice the time of Hamming's, for a difference (39 dB) like that which JPEG makes.
+    Lanczos's filter would take twice as long as Hamming's; the difference (39 dB) is that of the JPEG
+    encoding.
     """
     longest = max(image.size)
     if longest <= side:

@@ -1,9 +1,11 @@
-"""Bounds on what Pillow's decoders take beside the pixels themselves: time and memory.
+"""Limits on the time and memory that Pillow's decoders take, beyond the number of pixels.
 
-Pillow walks through headers, and through a few formats' pixels, piece by piece in Python. A file of twenty
-megabytes can be cut into millions of pieces and so keep it busy for seconds while it claims a single pixel; a
-progressive JPEG can draw the same pixels in a hundred thousand scans. Counting is the same on every machine,
-where a clock would refuse on a slow one what a fast one lets in.
+Pillow reads headers, and the pixels of a few formats, piece by piece in Python. A file of twenty megabytes
+can be cut into millions of pieces, and so keep Pillow busy for seconds over a single pixel; a progressive
+JPEG can draw the same pixels in a hundred thousand scans. The limits are counts, not seconds, so that a file
+that one machine accepts is accepted by all.
+
+`model.pictures.gate` calls this. Imports Pillow and `model.errors`.
 """
 
 from __future__ import annotations
@@ -16,16 +18,16 @@ from PIL import ImageFile
 from model.errors import PictureError
 
 HEADER_READS = 100_000
-"""A camera's JPEG takes about 100 reads up to its pixels, a GIF with XMP about 10,000."""
+"""A camera's JPEG takes about 100 reads before its pixels, a GIF with XMP about 10,000."""
 
 PIXEL_READS = 1_000_000
-"""PNG takes four a chunk, which usually has 8 KB; all others but BMP take far fewer."""
+"""PNG takes four reads per chunk, usually of 8 KB; all other formats except BMP take far fewer."""
 
 BMP_READS = 4_000_000
-"""Run-length encoded BMP takes one a byte, quick ones."""
+"""Run-length encoded BMP takes one quick read per byte."""
 
 MAX_SCANS = 500
-"""Encoders make about 10 scans; each costs 2 to 3 ms at 40 million pixels, however empty it is."""
+"""Encoders write about 10 scans. Each takes 2 to 3 ms at 40 million pixels, even if it is empty."""
 
 _PYTHON_DECODERS = frozenset({"bmp_rle"})
 _PYTHON_FACTOR = 4
@@ -33,12 +35,12 @@ _START_OF_SCAN = b"\xff\xda"
 
 
 class BudgetedFile:
-    """A seekable binary file as Pillow's plug-ins use it, for reading a picture's header.
+    """A binary file for Pillow's plug-ins that limits the number of reads, first for the header.
 
     Parameters
     ----------
     file : binary file
-        Stays open, also when this is closed.
+        Seekable. It stays open when this object is closed.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -50,7 +52,7 @@ class BudgetedFile:
         self.seek, self.tell, self.fileno = file.seek, file.tell, file.fileno
 
     def decode(self, kind: str) -> None:
-        """From now on, let the pixels of a picture of this format be read."""
+        """Switch to the limits for reading the pixels of a picture of this format."""
         self._reads_left = BMP_READS if kind == "BMP" else PIXEL_READS
         self._scans_left = MAX_SCANS if kind == "JPEG" else None
 
@@ -60,12 +62,12 @@ class BudgetedFile:
         Raises
         ------
         PictureError
-            ``broken``: read too often, or too many scans.
+            ``broken``: too many reads, or too many scans.
         """
         self._reads_left -= 1
         if self._reads_left < 0:
             raise PictureError("broken", "the file is cut into too many small pieces")
-        # A length in the file may claim gigabytes, and a file on disk would allocate them before it reads.
+        # The file may claim a length of gigabytes, which a file on disk would allocate before reading.
         data = self._file.read(min(size, self._size))
         if self._scans_left is not None:
             self._scans_left -= data.count(_START_OF_SCAN)
@@ -75,29 +77,34 @@ class BudgetedFile:
 
 
 def cap(image: ImageFile.ImageFile, max_pixels: int) -> int:
-    """Return how many pixels an opened picture may have.
+    """Return how many pixels a picture may have.
 
     Parameters
     ----------
     image : PIL.ImageFile.ImageFile
-        As far as its header.
+        Opened, not decoded.
     max_pixels : int
-        For all that is decoded in C.
+        The limit for decoders written in C.
 
     Returns
     -------
     int
-        A quarter of `max_pixels` where Pillow decodes in Python, at 0.1 microseconds a pixel.
+        `max_pixels`, or a quarter of it if Pillow decodes in Python, at 0.1 microseconds per pixel.
     """
     slow = any(tile.codec_name in _PYTHON_DECODERS for tile in image.tile)
     return max_pixels // _PYTHON_FACTOR if slow else max_pixels
 
 
 def load(image: ImageFile.ImageFile) -> None:
-    """Decode an opened picture's first frame.
+    """Decode the first frame of an opened picture.
 
-    The decoders of WebP and AVIF hold two more canvases, 320 MB at worst, which Pillow would keep while it
-    copies the frame that they have given. Here they are let go as soon as the frame is there.
+    The decoders of WebP and AVIF hold two more canvases, up to 320 MB, which Pillow would keep while it
+    copies the decoded frame. Here they are released as soon as the frame is decoded.
+
+    Parameters
+    ----------
+    image : PIL.ImageFile.ImageFile
+        Opened, not decoded.
     """
     if not hasattr(image, "_decoder"):
         image.load()
@@ -112,4 +119,4 @@ def load(image: ImageFile.ImageFile) -> None:
     try:
         image.load()
     finally:
-        del image.load_prepare  # else the picture is a cycle, and its memory waits for the collector
+        del image.load_prepare  # the cycle would keep the picture's memory until garbage collection

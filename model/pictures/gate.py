@@ -1,9 +1,12 @@
-"""The one gate that every picture passes: uploads, gallery files, downloads.
+"""The gate that every picture passes: uploads, files of a gallery, downloads.
 
-Pillow understands formats that run programs or open other files, and a few bytes can claim a hundred
-million pixels. So a picture is told by its first bytes, only the format found is tried, the size is read from
-the header before anything is decoded, only the first frame is ever looked at, and whatever a decoder raises
-leaves here as a `PictureError`.
+Pillow knows formats that run programs or open other files, and a file of a few bytes can claim a hundred
+million pixels. So the first bytes decide the format, only that format is tried, the size is read from the
+header before anything is decoded, only the first frame is decoded, and every error of a decoder becomes a
+`PictureError`.
+
+Callers import `model.pictures`. This module imports Pillow, `model.errors`, and the other modules of the
+package.
 """
 
 from __future__ import annotations
@@ -32,7 +35,7 @@ from model.pictures import decoders
 from model.pictures.colour import to_rgb
 
 MAX_PIXELS = 40_000_000
-"""Pixels a picture may have by its header: a 40 MP camera's photograph passes, 160 MB decoded."""
+"""Pixels that a picture may have: a photograph of a 40 MP camera is accepted, 160 MB when decoded."""
 
 MEDIA_TYPES = {
     "JPEG": "image/jpeg",
@@ -44,19 +47,19 @@ MEDIA_TYPES = {
     "HEIF": "image/heic",
     "AVIF": "image/avif",
 }
-"""Media type of each format that is let in."""
+"""Media type of each accepted format."""
 
 FORMATS = tuple(MEDIA_TYPES)
-"""The formats that are let in, by Pillow's names."""
+"""The accepted formats, by Pillow's names."""
 
 BROWSER_FORMATS = frozenset({"JPEG", "PNG", "WEBP", "GIF", "AVIF"})
-"""The formats among them that every current browser shows."""
+"""The accepted formats that all current browsers display."""
 
 Source = str | os.PathLike[str] | bytes | BinaryIO
-"""A path, the bytes themselves, or a seekable binary file (which stays open)."""
+"""A path, the bytes of the file, or a seekable binary file, which stays open."""
 
-# With those imported above these are the plug-ins of all formats but HEIC. Left to itself, Pillow would load
-# fifty of them at the first WebP, which takes 30 ms in each process that is forked for a search.
+# Together with the plug-ins imported above, this loads those of all formats but HEIC. By default, Pillow
+# would load all fifty at the first WebP, which takes 30 ms in each process that is forked for a search.
 Image.preinit()
 
 _HEAD = 64
@@ -76,7 +79,7 @@ _HEIF_BRANDS = frozenset(
     {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
 )
 
-# Hostile files make Pillow's decoders fail in all of these ways, by design or by oversight.
+# Malicious files make Pillow's decoders fail in all of these ways, on purpose or by oversight.
 _DECODER_ERRORS = (
     ArithmeticError,
     AssertionError,
@@ -104,7 +107,7 @@ _UPRIGHT = {
 
 
 class PictureInfo(NamedTuple):
-    """What the header tells: format by Pillow's name, width and height in pixels as seen upright."""
+    """Format by Pillow's name, and width and height in pixels of the upright picture."""
 
     format: str
     width: int
@@ -112,26 +115,26 @@ class PictureInfo(NamedTuple):
 
 
 def probe(source: Source, *, max_pixels: int = MAX_PIXELS) -> PictureInfo:
-    """Read a picture's format and size from its header; no pixel is decoded.
+    """Read a picture's format and size from its header, without decoding pixels.
 
     Parameters
     ----------
     source : path, bytes or binary file
         The picture.
     max_pixels : int
-        Width times height that is still let in.
+        Width times height, at most.
 
     Returns
     -------
     PictureInfo
-        Width and height are those after the EXIF orientation.
+        Width and height after applying the EXIF orientation.
 
     Raises
     ------
     PictureError
         ``empty``, ``unsupported_format``, ``too_many_pixels`` or ``broken``.
     OSError
-        The file itself cannot be read: missing, forbidden, a failing disk.
+        The file cannot be read: it is missing or forbidden, or the disk fails.
     """
     with _header(source, max_pixels) as (image, kind):
         width, height = image.size
@@ -142,29 +145,29 @@ def probe(source: Source, *, max_pixels: int = MAX_PIXELS) -> PictureInfo:
 
 
 def open_rgb(source: Source, *, max_pixels: int = MAX_PIXELS, short_side: int | None = None) -> Image.Image:
-    """Decode the first frame of a picture, upright, on white, in RGB.
+    """Decode the first frame of a picture as upright RGB on white.
 
     Parameters
     ----------
     source : path, bytes or binary file
         The picture.
     max_pixels : int
-        Width times height, by the header, that is still decoded.
+        Width times height, at most.
     short_side : int, optional
-        The caller will shrink to this length of the shorter side. JPEG may then be decoded at a half, a
-        quarter or an eighth of its size, never smaller than asked for.
+        Pixels of the shorter side that the caller needs. A JPEG may then be decoded at a half, a quarter or
+        an eighth of its size, but not smaller than this.
 
     Returns
     -------
     PIL.Image.Image
-        Mode RGB, without any metadata; transparency laid on white (`model.pictures.colour`).
+        Mode RGB, without metadata, transparency on white (`model.pictures.colour`).
 
     Raises
     ------
     PictureError
-        ``empty``, ``unsupported_format``, ``too_many_pixels`` or ``broken`` (a truncated picture is broken).
+        ``empty``, ``unsupported_format``, ``too_many_pixels`` or ``broken``; a truncated picture is broken.
     OSError
-        The file itself cannot be read: missing, forbidden, a failing disk.
+        The file cannot be read: it is missing or forbidden, or the disk fails.
     """
     with _header(source, max_pixels) as (image, kind):
         if short_side is not None and kind == "JPEG":
@@ -177,7 +180,7 @@ def open_rgb(source: Source, *, max_pixels: int = MAX_PIXELS, short_side: int | 
 
 @contextlib.contextmanager
 def _header(source: Source, max_pixels: int) -> Iterator[tuple[ImageFile.ImageFile, str]]:
-    """Open a picture as far as its header; every error of the decoders, now or later, becomes our own."""
+    """Open a picture and read its header; turn errors of decoders, also inside the block, into our own."""
     with _binary(source) as file:
         kind = _kind(file)
         budgeted = decoders.BudgetedFile(file)
@@ -209,14 +212,14 @@ def _binary(source: Source) -> Iterator[BinaryIO]:
     if isinstance(source, bytes):
         yield io.BytesIO(source)
     elif isinstance(source, (str, os.PathLike)):
-        with open(source, "rb") as file:  # noqa: PTH123 - a str need not become a Path first
+        with open(source, "rb") as file:  # noqa: PTH123 - source may be a str
             yield file
     else:
         yield source
 
 
 def _kind(file: BinaryIO) -> str:
-    """Tell the format by the first bytes; the name and the sender's media type are never asked."""
+    """Return the format by the first bytes; file name and media type are ignored."""
     file.seek(0)
     head = file.read(_HEAD)
     file.seek(0)
@@ -235,12 +238,12 @@ def _kind(file: BinaryIO) -> str:
         if brands & _HEIF_BRANDS:
             _register_heif()
             return "HEIF"
-    raise PictureError("unsupported_format", f"the file is none of: {', '.join(FORMATS)}")
+    raise PictureError("unsupported_format", f"the file is not one of: {', '.join(FORMATS)}")
 
 
 @functools.cache
 def _register_heif() -> None:
-    # Loaded when the first HEIC comes: it brings 10 MB of libraries that most processes never need.
+    # Loaded with the first HEIC: it takes 10 MB of libraries that most processes never need.
     import pillow_heif
 
     pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
@@ -251,21 +254,21 @@ def _too_many_pixels(found: str, max_pixels: int) -> PictureError:
 
 
 def _detail(error: BaseException) -> str:
-    """Say in one short line what the decoder said; Pillow's "cannot identify" names only a file object."""
+    """Return the decoder's message in one short line; Pillow's "cannot identify" tells nothing."""
     if isinstance(error, UnidentifiedImageError):
-        return "its header makes no sense"
+        return "its header is invalid"
     return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def _is_disk_error(error: BaseException) -> bool:
-    """Tell a failing disk from a decoder's own OSError (no errno) and from a senseless seek (EINVAL)."""
+    """Return whether the disk failed: a decoder's OSError has no errno, or EINVAL for an invalid seek."""
     return isinstance(error, OSError) and error.errno not in (None, errno.EINVAL)
 
 
 def _orientation(image: Image.Image) -> int:
-    """Return the EXIF orientation, 1 to 8; 1 where there is none or where the EXIF block is damaged."""
+    """Return the EXIF orientation, 1 to 8; 1 if it is missing or damaged."""
     try:
-        # PNG's own getexif would decode the whole picture first.
+        # The getexif of PNG would first decode the whole picture.
         value = Image.Image.getexif(image).get(0x0112, 1)
     except _DECODER_ERRORS:
         return 1

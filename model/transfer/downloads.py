@@ -1,4 +1,7 @@
-"""Bring a file from the web: resumed where it broke off, checked before it gets its name, bounded always."""
+"""Download a file: resumed after an interruption, checked before it gets its name, within limits.
+
+`download` is the entry point. `model.transfer.partfile` keeps the bytes, `model.transfer.web` sends requests.
+"""
 
 from __future__ import annotations
 
@@ -17,30 +20,31 @@ from model.transfer import web
 from model.transfer.partfile import Check, PartFile, part_file
 
 Progress = Callable[[int, int | None], None]
-"""Called with the bytes that lie on disk, and the bytes there will be or None where nobody knows."""
+"""Called with the bytes on disk and the bytes of the whole file, None if unknown."""
 
 _CHUNK = 1 << 18
-_WORTHWHILE = 1 << 20
+_WORTHWHILE = 1 << 20  # bytes that make an attempt count as progress
 _MAX_PAUSE = 30.0
 _RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How large and how long a download may become.
+    """Limits of a download in size and time.
 
     Attributes
     ----------
     max_bytes : int
-        Larger files are refused, where possible from the length announced.
+        Larger files are refused, if possible before they are downloaded.
     max_seconds : float
         For one file, all attempts at all addresses together.
     attempts : int
-        Attempts at one address. One that brings a megabyte does not count.
+        Attempts at one address in a row that bring less than a megabyte each.
     pause : float
-        Seconds before the second attempt; doubled each time, and varied so that many do not come at once.
+        Seconds before the second attempt. Doubled after each attempt, and randomised so that many clients do
+        not retry at the same moment.
     connect_timeout, read_timeout : float
-        Seconds until a connection stands, and between two arrivals of data.
+        Seconds to wait for a connection, and between two arrivals of data.
     """
 
     max_bytes: int = 16 << 30
@@ -62,27 +66,28 @@ def download(
     progress: Progress | None = None,
     session: requests.Session | None = None,
 ) -> Path:
-    """Bring a file to `destination` from the first of `urls` that has it.
+    """Download a file from the first of `urls` that has it.
 
-    Bytes gather in ``<destination>.part``. Those of an earlier run are completed by a range request where a
-    checksum, or the server's word that its file is unchanged (``If-Range``), vouches for them.
+    Bytes are written to ``<destination>.part``. Those of an earlier run are completed with a range request,
+    if a checksum or the server (``If-Range``) confirms that they belong to the same file.
 
     Parameters
     ----------
     urls : str or sequence of str
-        http or https addresses of one and the same file, best first.
+        http or https addresses of the same file, best first.
     destination : Path
-        Its folder is made if missing. A file that is there and has the right checksum is left as it is.
+        Its folder is created if missing. An existing file with the right checksum is kept.
     sha256, md5 : str, optional
-        Checksum in hexadecimal digits; a file with another one never gets its name.
+        Expected checksum in hexadecimal digits. A file with another checksum is never renamed to
+        `destination`.
     size : int, optional
-        Bytes the file must have.
+        Expected size in bytes.
     limits : Limits, optional
-        Bounds of size, time and patience.
+        Limits of size and time.
     progress : callable, optional
-        Called as ``progress(done, total)`` while data comes in.
+        Called as ``progress(done, total)`` while data arrives.
     session : requests.Session, optional
-        Keeps connections open over several files.
+        Keeps connections open across several downloads.
 
     Returns
     -------
@@ -92,8 +97,8 @@ def download(
     Raises
     ------
     DownloadError
-        No address has led to the file; one line says why, and what to do by hand where a checksum would tell
-        that the right file has been brought.
+        No address has the file, or the disk is full. The message says why in one line, and how to download
+        the file by hand if a checksum is known.
     """
     check = Check("sha256", sha256, size) if sha256 else Check("md5", md5, size)
     if check.digest and destination.is_file() and check.fault(destination) is None:
@@ -105,17 +110,17 @@ def download(
         transfer = _Transfer(part, size, limits or Limits(), progress, session)
         for url in [urls] if isinstance(urls, str) else urls:
             try:
-                transfer.bring(url)
+                transfer.fetch(url)
             except _GiveUp as error:
                 reasons.append(f"{url}: {error}")
             else:
                 return destination
-    by_hand = f" To go on by hand, put the file at {destination} and run the command again."
-    raise DownloadError("; ".join(reasons) + "." + (by_hand if check.digest else ""))
+    hint = f" You can download the file by hand: save it as {destination} and run the command again."
+    raise DownloadError("; ".join(reasons) + "." + (hint if check.digest else ""))
 
 
-class _Retry(Exception):  # noqa: N818 - says what to do, as StopIteration does
-    """Try the same address again."""
+class _Retry(Exception):  # noqa: N818 - a control flow exception, like StopIteration
+    """Try the same address again, after at least this many seconds."""
 
     def __init__(self, reason: str, after: float = 0.0) -> None:
         super().__init__(reason)
@@ -123,11 +128,11 @@ class _Retry(Exception):  # noqa: N818 - says what to do, as StopIteration does
 
 
 class _GiveUp(Exception):  # noqa: N818
-    """Go on with the next address."""
+    """Try the next address."""
 
 
 class _Transfer:
-    """One file on its way, over all attempts and addresses."""
+    """The download of one file, over all attempts and addresses."""
 
     def __init__(
         self,
@@ -143,9 +148,9 @@ class _Transfer:
         self._progress = progress or (lambda done, total: None)
         self._session = session
         self._deadline = time.monotonic() + limits.max_seconds
-        self._pieced = part.size > 0  # of bytes from several answers, which may be of several versions
+        self._pieced = part.size > 0  # from several responses, maybe of several versions of the file
 
-    def bring(self, url: str) -> None:
+    def fetch(self, url: str) -> None:
         failures = 0
         while True:
             before = self._part.size
@@ -184,16 +189,16 @@ class _Transfer:
             raise kind(web.reason(error)) from error
 
     def _is_complete(self, response: requests.Response) -> bool:
-        """Tell a part that is the whole file already from one of another file; both are answered with 416."""
+        """Return whether the part is the whole file; status 416 may also mean that the server has another."""
         if response.status_code != 416:
             return False
         if response.headers.get("Content-Range", "") == f"bytes */{self._part.size}":
             return True
         self._part.clear()
-        raise _Retry("the server has no more of what is here")
+        raise _Retry("the server has no more bytes of the file begun here")
 
     def _begin(self, url: str, response: requests.Response) -> int | None:
-        """Judge the answer's head, and return the length of the whole file where it is said."""
+        """Check the response's status and headers, and return the length of the whole file if it is given."""
         _check_status(response)
         length = response.headers.get("Content-Length", "")
         total = int(length) if length.isdigit() else None
@@ -201,38 +206,38 @@ class _Transfer:
             start = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
             if start is None or int(start[1]) != self._part.size:
                 self._part.clear()
-                raise _Retry("the server sent another range than it was asked for")
+                raise _Retry("the server sent another range than requested")
             self._pieced = True
             total = None if total is None else total + self._part.size
         else:
             self._part.clear()
             self._pieced = False
         if self._size and total and total != self._size:
-            raise _GiveUp(f"the server announces {total:,} bytes and the file has {self._size:,}")
+            raise _GiveUp(f"the server announces {total:,} bytes; the file should have {self._size:,}")
         self._check_size(total or 0)
-        self._part.make_room((total or 0) - self._part.size)
+        self._part.check_disk((total or 0) - self._part.size)
         self._part.url, self._part.validator = url, _validator(response)
         return total
 
     def _receive(self, response: requests.Response, total: int | None) -> None:
-        # read1 returns what has come, so that a server that drips cannot hold us past the deadline.
+        # read1 returns what has arrived, so that a slow server cannot hold us past the deadline.
         while data := response.raw.read1(_CHUNK):
             self._part.append(data)
             self._check_size(self._part.size)
             self._check_time()
             self._progress(self._part.size, total)
         if total is not None and self._part.size < total:
-            raise _Retry(f"broke off after {self._part.size:,} of {total:,} bytes")
+            raise _Retry(f"the connection broke off after {self._part.size:,} of {total:,} bytes")
 
     def _check_size(self, size: int) -> None:
         bound = self._size or self._limits.max_bytes
         if size > bound:
             self._part.clear()
-            raise _GiveUp(f"the file has more than the {bound:,} bytes allowed")
+            raise _GiveUp(f"the file is larger than the {bound:,} bytes allowed")
 
     def _check_time(self) -> None:
         if time.monotonic() > self._deadline:
-            raise _GiveUp(f"not done after {self._limits.max_seconds:,.0f} s")
+            raise _GiveUp(f"not finished after {self._limits.max_seconds:,.0f} s")
 
     def _wait(self, failures: int, after: float) -> None:
         pause = self._limits.pause * 2 ** (failures - 1) * random.uniform(0.75, 1.25)  # noqa: S311 - no secret
@@ -244,7 +249,7 @@ def _check_status(response: requests.Response) -> None:
     status = response.status_code
     if status in (200, 206):
         return
-    reason = f"the server answers {status} {response.reason or ''}".rstrip()
+    reason = f"the server answered {status} {response.reason or ''}".rstrip()
     if status not in _RETRIED:
         raise _GiveUp(reason)
     after = response.headers.get("Retry-After", "")
@@ -252,6 +257,6 @@ def _check_status(response: requests.Response) -> None:
 
 
 def _validator(response: requests.Response) -> str:
-    """Return what ``If-Range`` takes: a strong ETag or else the date of the last change."""
+    """Return a value for ``If-Range``: a strong ETag, else the date of the last change."""
     etag = response.headers.get("ETag", "")
     return etag if etag.startswith('"') else response.headers.get("Last-Modified", "")

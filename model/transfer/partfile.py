@@ -1,9 +1,11 @@
-"""A file that is still on its way: gathered under another name, checked, and only then given its own."""
+"""The part file of a download: it survives interruptions, and gets its final name when it is checked.
+
+`model.transfer.downloads` uses `part_file`; `model.checkpoints.fetch` uses `Check`.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -14,18 +16,19 @@ from pathlib import Path
 from typing import IO
 
 from model.errors import DownloadError
+from model.files import sync_file, try_lock
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What a finished file must be.
+    """Expected checksum and size of a file.
 
     Attributes
     ----------
     algorithm, digest : str
-        ``sha256`` or ``md5``, and the checksum in hexadecimal digits; empty where none is known.
+        ``sha256`` or ``md5``, and the checksum in hexadecimal digits; empty if unknown.
     size : int or None
-        Its bytes, where known.
+        Size in bytes; None if unknown.
     """
 
     algorithm: str
@@ -33,62 +36,63 @@ class Check:
     size: int | None
 
     def fault(self, path: Path) -> str | None:
-        """Say what is wrong with the file at `path`; None where nothing is."""
+        """Return what is wrong with the file at `path`, or None."""
         found = path.stat().st_size
         if self.size is not None and found != self.size:
-            return f"the file has {found:,} bytes and should have {self.size:,}"
+            return f"the file has {found:,} bytes; it should have {self.size:,}"
         if self.digest:
             with path.open("rb") as file:
                 digest = hashlib.file_digest(file, self.algorithm).hexdigest()
             if digest != self.digest.lower():
-                return f"wrong bytes: the {self.algorithm.upper()} is {digest} and should be {self.digest}"
+                return f"wrong content: its {self.algorithm.upper()} is {digest}; it should be {self.digest}"
         return None
 
 
 class PartFile:
-    """``<destination>.part``, and beside it a note of what its bytes came from.
+    """``<destination>.part``, and ``<destination>.part.json`` beside it that tells the origin of its bytes.
 
     Attributes
     ----------
     url, validator : str
-        Where the bytes came from, and the server's word for that version of them (a strong ETag or a date);
-        empty where unknown. A later run reads them from the note.
+        Address of the bytes, and what identifies their version at the server (a strong ETag or a date); empty
+        if unknown. A later run reads them from the JSON file.
     """
 
     def __init__(self, destination: Path, file: IO[bytes], check: Check) -> None:
         self._destination = destination
         self._file = file
         self._path = _part_path(destination)
-        self._note = _note_path(destination)
+        self._origin = _origin_path(destination)
         self._check = check
         self._finished = False
-        self.url, self.validator = _read_note(self._note)
+        self.url, self.validator = _read_origin(self._origin)
 
     @property
     def size(self) -> int:
-        """Bytes gathered so far."""
+        """Bytes so far."""
         return os.fstat(self._file.fileno()).st_size
 
     def can_resume(self, url: str) -> bool:
-        """Whether something would tell that what `url` goes on with does not fit what is there."""
+        """Return whether a mismatch between the bytes so far and the rest from `url` would be detected."""
         return self.size > 0 and bool(self._check.digest or (self.validator and self.url == url))
 
-    def make_room(self, missing: int) -> None:
-        """Make sure that `missing` more bytes fit on the disk.
+    def check_disk(self, missing: int) -> None:
+        """Check that `missing` more bytes fit on the disk.
 
         Raises
         ------
         DownloadError
-            They do not.
+            They do not fit.
         """
         free = shutil.disk_usage(self._path.parent).free
         if missing > free:
             raise DownloadError(
-                f"{self._destination} needs {missing:,} bytes more and the disk has {free:,}; make room."
+                f"{self._destination} needs {missing:,} more bytes, but the disk has {free:,} left; "
+                "free some space and run the command again."
             )
 
     def append(self, data: bytes) -> None:
-        """Add bytes at the end.
+        """Write bytes at the end.
 
         Raises
         ------
@@ -103,27 +107,27 @@ class PartFile:
             raise DownloadError(f"{self._path} cannot be written: {error.strerror}.") from error
 
     def clear(self) -> None:
-        """Forget every byte, and where they came from."""
+        """Discard all bytes and their origin."""
         self._file.truncate(0)
         self.url = self.validator = ""
-        self._note.unlink(missing_ok=True)
+        self._origin.unlink(missing_ok=True)
 
     def finish(self) -> str | None:
-        """Give the file its name, on disk for good; where it is not what it should be, say why instead."""
+        """Sync the file and rename it to its destination; if it fails its check, return why instead."""
         fault = self._check.fault(self._path)
         if fault is None:
-            os.fsync(self._file.fileno())
+            sync_file(self._file)
             self._path.replace(self._destination)
-            self._note.unlink(missing_ok=True)
+            self._origin.unlink(missing_ok=True)
             self._finished = True
         return fault
 
     def leave(self) -> None:
-        """Keep for a later run what it can go on from; remove what it cannot."""
+        """Keep the part file if a later run can resume it, and else remove it."""
         if self._finished:
             return
         if self.can_resume(self.url):
-            self._note.write_text(json.dumps({"url": self.url, "validator": self.validator}))
+            self._origin.write_text(json.dumps({"url": self.url, "validator": self.validator}))
         else:
             self.clear()
             self._path.unlink()
@@ -131,24 +135,32 @@ class PartFile:
 
 @contextlib.contextmanager
 def part_file(destination: Path, check: Check) -> Iterator[PartFile]:
-    """Open the part file of `destination`, whose folder is made if missing, for one process alone.
+    """Open the part file of `destination`, locked against other processes; create the folder if missing.
+
+    Parameters
+    ----------
+    destination : Path
+    check : Check
+        What the finished file must be.
+
+    Yields
+    ------
+    PartFile
 
     Raises
     ------
     DownloadError
-        The folder cannot be written, or another process is at it.
+        The folder cannot be written, or another process is downloading the file.
     """
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
-        # Unbuffered: a full disk shows at the write that meets it, not when the file is closed.
+        # Unbuffered, so that a full disk is an error of the write and not of closing the file.
         file = _part_path(destination).open("ab", buffering=0)
     except OSError as error:
         raise DownloadError(f"{destination} cannot be written: {error.strerror}.") from error
     with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DownloadError(f"another process is downloading {destination} already.") from None
+        if not try_lock(file):
+            raise DownloadError(f"another process is already downloading {destination}.")
         part = PartFile(destination, file, check)
         try:
             yield part
@@ -160,16 +172,13 @@ def _part_path(destination: Path) -> Path:
     return destination.with_name(destination.name + ".part")
 
 
-def _note_path(destination: Path) -> Path:
+def _origin_path(destination: Path) -> Path:
     return destination.with_name(destination.name + ".part.json")
 
 
-def _read_note(path: Path) -> tuple[str, str]:
+def _read_origin(path: Path) -> tuple[str, str]:
     try:
-        note = json.loads(path.read_text())
-        return str(note["url"]), str(note["validator"])
+        origin = json.loads(path.read_text())
+        return str(origin["url"]), str(origin["validator"])
     except (OSError, ValueError, KeyError, TypeError):
-        return (
-            "",
-            "",
-        )  # none, or one that a crash cut off: the bytes are then taken only if a checksum vouches
+        return "", ""  # missing or truncated: the bytes are then kept only if a checksum is known

@@ -1,4 +1,7 @@
-"""Polite requests to servers that nobody knows: bounded redirects, and errors said in a few words."""
+"""HTTP requests to servers that are not trusted: a limited number of redirects, and errors in a few words.
+
+`model.transfer.downloads` and `gallery.download` call this. Imports requests only.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ USER_AGENT = "Vitrine/0.1 (self-hosted visual search)"
 MAX_REDIRECTS = 10
 
 NETWORK_ERRORS = (exceptions.RequestException, HTTPError)
-"""What a request raises, now or while its body is read."""
+"""Errors of a request, also while its body is read."""
 
 _HOPELESS = (
     exceptions.InvalidSchema,
@@ -24,9 +27,9 @@ _HOPELESS = (
 
 
 def new_session() -> requests.Session:
-    """Return a session that names Vitrine and takes proxies from the environment."""
+    """Return a session with Vitrine's user agent, which uses the proxies set in the environment."""
     session = requests.Session()
-    # In any other encoding, lengths and ranges would speak of other bytes than those that are kept.
+    # With a compressed encoding, lengths and ranges would count other bytes than those on disk.
     session.headers.update({"User-Agent": USER_AGENT, "Accept-Encoding": "identity"})
     return session
 
@@ -34,27 +37,27 @@ def new_session() -> requests.Session:
 def get(
     session: requests.Session, url: str, headers: dict[str, str], timeout: tuple[float, float]
 ) -> requests.Response:
-    """Ask for `url` and follow redirects, without ever reading what a redirect carries along.
+    """Request `url` and follow redirects, without reading the bodies of redirects.
 
     Parameters
     ----------
     session : requests.Session
     url : str
-        Any scheme but http and https is refused, at the end of a redirect too.
+        http or https; a redirect to another scheme is refused, too.
     headers : dict of str to str
         Sent to every address on the way.
     timeout : tuple of float
-        Seconds until the connection stands, and between two arrivals of data.
+        Seconds to wait for a connection, and between two arrivals of data.
 
     Returns
     -------
     requests.Response
-        Its body is still to be read; the caller closes it.
+        The body has not been read; the caller closes the response.
 
     Raises
     ------
     requests.RequestException, urllib3.exceptions.HTTPError
-        `NETWORK_ERRORS`; `reason` puts them into words.
+        `NETWORK_ERRORS`; `reason` describes them.
     """
     for _ in range(MAX_REDIRECTS + 1):
         response = session.get(url, headers=headers, stream=True, timeout=timeout, allow_redirects=False)
@@ -67,24 +70,24 @@ def get(
 
 
 def is_hopeless(error: Exception) -> bool:
-    """Whether the same request would fail in the same way again."""
+    """Return whether the same request would fail again in the same way."""
     return isinstance(error, _HOPELESS)
 
 
 def reason(error: Exception) -> str:
-    """Say in a few words what went wrong; the libraries' own words fill several lines."""
+    """Describe an error in a few words; the libraries' own messages take several lines."""
     cause = error.args[0] if error.args else None
     if isinstance(getattr(cause, "reason", None), NameResolutionError):
-        return "the host's name is not known; is there a network?"
+        return "the host is unknown; check the address and the network"
     for kind, words in (
-        (exceptions.ConnectTimeout, "no answer; is there a network?"),
-        (exceptions.ProxyError, "the proxy cannot be reached; see HTTPS_PROXY"),
+        (exceptions.ConnectTimeout, "the server did not answer; check the network"),
+        (exceptions.ProxyError, "the proxy cannot be reached; check HTTPS_PROXY"),
         (exceptions.SSLError, "the server's certificate is not trusted"),
-        (exceptions.Timeout, "the server has fallen silent"),
-        (exceptions.TooManyRedirects, "the address redirects without end"),
-        (exceptions.InvalidSchema, "only http and https addresses are followed"),
+        (exceptions.Timeout, "the server stopped sending data"),
+        (exceptions.TooManyRedirects, "the address has too many redirects"),
+        (exceptions.InvalidSchema, "only http and https addresses are allowed"),
         ((exceptions.InvalidURL, exceptions.MissingSchema), "this is not an http or https address"),
-        (exceptions.ConnectionError, "no connection; is there a network?"),
+        (exceptions.ConnectionError, "no connection; check the network"),
     ):
         if isinstance(error, kind):
             return words

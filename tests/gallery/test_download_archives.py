@@ -218,7 +218,7 @@ def test_a_photo_set_is_had_by_name_checked_and_attributed(site: Site, root: Pat
 def test_a_photo_set_with_wrong_bytes_is_refused(site: Site, root: Path, monkeypatch) -> None:
     chosen = sources.PhotoSet((site.put("/set.tgz", b"something else"),), "0" * 32, 3, 1, "By Ann.")
     monkeypatch.setitem(sources.PHOTO_SETS, "tiny", chosen)
-    with pytest.raises(DownloadError, match=r"wrong bytes.*put the file at"):
+    with pytest.raises(DownloadError, match=r"wrong content.*save it as"):
         download("tiny", root)
     assert archives.files_below(root) == set()
 

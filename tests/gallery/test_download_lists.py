@@ -76,7 +76,7 @@ def test_what_cannot_be_had_is_told_and_stops_nothing(site: Site, root: Path, tm
     report = download(listed(tmp_path, *urls), root, bounds=QUICK)
     assert report.written == len(files_below(root)) == 1
     expected = {
-        "circle": "redirects without end",
+        "circle": "too many redirects",
         "html.jpg": "unsupported_format",
         "cut.jpg": "broken",
         "broken-off.jpg": "broke off",

@@ -13,9 +13,9 @@ from PIL import Image
 
 from gallery.catalog import thumbnail_file
 from gallery.errors import IndexBusyError, StoreError
-from gallery.files import sha256_file
 from gallery.locks import exclusive
 from model import Encoder
+from model.files import sha256_file
 from model.pictures import open_rgb
 from tests.support.galleries import write_picture
 from tests.support.index import Index

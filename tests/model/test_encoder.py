@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from model import CheckpointError, Encoder, Fingerprint, PictureError, load_encoder
-from model.checkpoints.files import sha256_of
+from model.files import sha256_file
 from tests.support.checkpoints import KINDS, write_checkpoint, write_tiny_checkpoint
 from tests.support.goldens import golden_picture
 
@@ -28,7 +28,7 @@ def test_says_what_it_is(encoder, checkpoint):
     assert encoder.config == KINDS["plain"]
     assert (encoder.preprocess, encoder.positions) == ("official", "official")
     assert encoder.fingerprint == Fingerprint(
-        sha256_of(checkpoint), "official-80-70-from-320", "official", 64
+        sha256_file(checkpoint), "official-80-70-from-320", "official", 64
     )
 
 

@@ -35,7 +35,7 @@ def site() -> Iterator[Site]:
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("model.transfer._MAX_PAUSE", 0.001)
+    monkeypatch.setattr("model.transfer.downloads._MAX_PAUSE", 0.001)
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def test_wrong_bytes_are_not_installed(site: Site, pth: Path, models: Path) -> N
     data = bytearray(pth.read_bytes())
     data[5_000] ^= 1
     site.put(PATH, bytes(data))
-    with pytest.raises(DownloadError, match="wrong bytes"):
+    with pytest.raises(DownloadError, match="wrong content"):
         fetch(NAME, models, mirror=site.address + "/dinov2")
     assert list(models.iterdir()) == []
 
@@ -115,7 +115,7 @@ def test_without_a_network_one_line_says_what_to_do_and_that_works(pth: Path, mo
     with pytest.raises(DownloadError) as caught:
         fetch(NAME, models, mirror="http://127.0.0.1:9")
     by_hand = models / "dinov2_vitt14_reg4_pretrain.pth"
-    assert f"put the file at {by_hand} and run the command again" in str(caught.value)
+    assert f"save it as {by_hand} and run the command again" in str(caught.value)
     assert "\n" not in str(caught.value)
     by_hand.write_bytes(pth.read_bytes())
     assert holds_the_official_tensors(fetch(NAME, models, mirror="http://127.0.0.1:9"))
@@ -146,7 +146,7 @@ def test_the_hub_is_the_second_resort_and_said_to_be_unchecked(site: Site, model
     notices: list[str] = []
     path = fetch(NAME, models, mirror=site.address, hub=site.address + "/", notice=notices.append)
     assert holds_the_official_tensors(path)
-    assert "no checksum is known" in notices[0]
+    assert "its checksum is unknown" in notices[0]
     assert list(models.iterdir()) == [path]
 
 
@@ -179,7 +179,7 @@ def test_a_disk_that_fails_while_installing_keeps_the_official_file(pth: Path, m
 
 def test_a_folder_that_cannot_be_made_and_a_name_that_does_not_exist_are_said(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(DownloadError, match="cannot be made"):
+    with pytest.raises(DownloadError, match="cannot be created"):
         fetch("dinov2-base", tmp_path / "file" / "models")
     with pytest.raises(CheckpointError, match="no official checkpoint; there are: dinov2-small, dinov2-base"):
         fetch("dinov3-base", tmp_path)

@@ -113,7 +113,7 @@ def test_attention_needs_no_scaling_and_no_bias_of_keys_and_values(heads, querie
 @pytest.mark.parametrize("kind", [Mlp, SwiGlu])
 def test_the_terms_of_all_units_make_up_the_layer(kind):
     x = RNG.standard_normal((2, 5, D), dtype=np.float32)
-    into, last = [linear(D + 1, 320).weight for _ in range(1 if kind is Mlp else 2)], linear(320, D)
+    into, last = [linear(D + 1, 768).weight for _ in range(1 if kind is Mlp else 2)], linear(768, D)
     layer = kind(*map(cut, into), cut(last.weight), last.bias)
     first, *up = (with_one(x).astype(np.float64) @ matrix for matrix in into)
     hidden = reference.gelu(first) if kind is Mlp else first / (1 + np.exp(-first)) * up[0]

@@ -8,7 +8,7 @@ from scipy.special import expit, ndtr
 
 from model.network import layers
 from model.network.buffers import Buffers
-from model.network.functional import BLOCK, blocks, gelu, normalise, softmax_numerator, swiglu, trustworthy
+from model.network.functional import BLOCK, blocks, gelu, layer_norm, softmax_numerator, swiglu, trustworthy
 from tests.support import reference
 
 RNG = np.random.default_rng(0)
@@ -69,7 +69,7 @@ def test_normalise_is_layer_norm_of_centred_rows(scale):
     out = np.empty_like(x)
     wide = x.astype(np.float64)
 
-    normalise(x, 1e-6, out)
+    layer_norm(x, 1e-6, out)
 
     expected = (wide - wide.mean(axis=1, keepdims=True)) / np.sqrt(wide.var(axis=1, keepdims=True) + 1e-6)
     np.testing.assert_allclose(out, expected, rtol=0, atol=2e-6)
@@ -78,7 +78,7 @@ def test_normalise_is_layer_norm_of_centred_rows(scale):
 def test_normalise_takes_a_row_of_zeros_to_zeros():
     out = np.empty((1, 8), np.float32)
 
-    normalise(np.zeros((1, 8), np.float32), 1e-6, out)
+    layer_norm(np.zeros((1, 8), np.float32), 1e-6, out)
 
     np.testing.assert_array_equal(out, 0)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from model.network import panels
-from model.network.buffers import LINE, aligned
+from model.network.buffers import CACHE_LINE, aligned
 from model.network.panels import cut, product, rows_at_once
 
 RNG = np.random.default_rng(0)
@@ -26,7 +26,7 @@ def test_panels_hold_the_columns_in_order(out, unpacked):
     pieces = cut(matrix)
 
     assert pieces.shape[2] <= (64 if unpacked else 384)
-    assert pieces.ctypes.data % LINE == 0
+    assert pieces.ctypes.data % CACHE_LINE == 0
     assert pieces.flags.c_contiguous
     np.testing.assert_array_equal(np.concatenate(pieces, axis=1), matrix)
 
@@ -82,5 +82,5 @@ def test_rows_are_not_parted_where_blas_packs(monkeypatch):
 @pytest.mark.parametrize("size", [(1,), (3, 5), (257, 769)])
 def test_an_aligned_array_begins_with_a_line_of_the_cache(size):
     for _ in range(8):
-        assert aligned(*size).ctypes.data % LINE == 0
+        assert aligned(*size).ctypes.data % CACHE_LINE == 0
         assert aligned(*size).shape == size

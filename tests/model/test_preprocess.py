@@ -116,7 +116,7 @@ class TestResizeShortSide:
 
     @pytest.mark.parametrize("size", [(1, 17), (10_000, 1)])
     def test_refuses_a_line(self, size):
-        with pytest.raises(PictureError, match="one side may be 16 times the other") as refused:
+        with pytest.raises(PictureError, match="one side may be at most 16 times the other") as refused:
             resize_short_side(Image.new("RGB", size))
         assert refused.value.code == "too_many_pixels"
 
@@ -145,15 +145,15 @@ class TestGeometry:
         assert read_geometry(CONFIG, {"resize": "112", "crop": "98"}, grid=37, patch=14) == Geometry(112, 98)
 
     @pytest.mark.parametrize(
-        ("preprocessor", "notes", "complaint"),
+        ("preprocessor", "metadata", "complaint"),
         [
             ({"size": 3}, {}, "cannot be read"),
             ({}, {"resize": "x", "crop": "98"}, "cannot be read"),
-            ({}, {"resize": "98", "crop": "112"}, "makes no sense"),
-            ({}, {"resize": "112", "crop": "100"}, "no multiple of the patch"),
-            ({**CONFIG, "image_mean": [0.5, 0.5, 0.5]}, {}, "asks for image_mean"),
+            ({}, {"resize": "98", "crop": "112"}, "resize 98 and crop 112 are invalid"),
+            ({}, {"resize": "112", "crop": "100"}, "not a multiple of the patch size"),
+            ({**CONFIG, "image_mean": [0.5, 0.5, 0.5]}, {}, "has image_mean"),
         ],
     )
-    def test_that_makes_no_sense_is_refused(self, preprocessor, notes, complaint):
+    def test_that_makes_no_sense_is_refused(self, preprocessor, metadata, complaint):
         with pytest.raises(CheckpointError, match=complaint):
-            read_geometry(preprocessor, notes, grid=37, patch=14)
+            read_geometry(preprocessor, metadata, grid=37, patch=14)

@@ -17,7 +17,7 @@ from tests.support.checkpoints import KINDS, build_vit, random_pixels, random_te
 
 @pytest.fixture(autouse=True)
 def small_networks_are_shared_too(monkeypatch):
-    monkeypatch.setattr(vit, "SHARED", 0)
+    monkeypatch.setattr(vit, "SHARED_OPERATIONS", 0)
 
 
 @pytest.mark.parametrize(("total", "size"), [(12, 2), (3, 2), (1, 4), (0, 3), (257, 8)])
@@ -62,7 +62,7 @@ def test_after_an_error_another_team_is_made():
 
 def test_a_thread_left_at_work_by_an_error_does_not_touch_the_next_picture(monkeypatch):
     network = build_vit(KINDS["plain"], random_tensors(KINDS["plain"]), threads=2)
-    pixels, normalise = random_pixels(1, 3, 70, 70), stream.normalise
+    pixels, layer_norm = random_pixels(1, 3, 70, 70), stream.layer_norm
     expected = network.forward(pixels)
     at_work, next_began, left_one_wrote = (threading.Event() for _ in range(3))
 
@@ -78,12 +78,12 @@ def test_a_thread_left_at_work_by_an_error_does_not_touch_the_next_picture(monke
     def begins(x, eps, out):
         next_began.set()
         left_one_wrote.wait(10)
-        normalise(x, eps, out)
+        layer_norm(x, eps, out)
 
-    monkeypatch.setattr(stream, "normalise", breaks_off)
+    monkeypatch.setattr(stream, "layer_norm", breaks_off)
     with pytest.raises(TimeoutError):
         network.forward(pixels)
-    monkeypatch.setattr(stream, "normalise", begins)
+    monkeypatch.setattr(stream, "layer_norm", begins)
 
     np.testing.assert_array_equal(network.forward(pixels), expected)
 

@@ -45,7 +45,7 @@ def test_the_cls_token_alone_is_the_same_as_among_all(kind, count):
 @pytest.mark.parametrize("count", [1, 2, 7])
 @pytest.mark.parametrize("least", [0, 10**12], ids=["shared", "alone"])
 def test_any_number_of_threads_gives_the_same_features(threads, count, least, monkeypatch):
-    monkeypatch.setattr(module, "SHARED", least)
+    monkeypatch.setattr(module, "SHARED_OPERATIONS", least)
     config = KINDS["many-heads"]
     tensors, pixels = random_tensors(config), random_pixels(count, 3, 42, 56)
 

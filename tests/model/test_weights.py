@@ -114,7 +114,7 @@ class TestHeads:
     def test_must_be_said_where_the_width_is_no_multiple_of_64(self, tmp_path):
         path = write_checkpoint(tmp_path / "m.npz", KINDS["many-heads"])
 
-        with pytest.raises(CheckpointError, match="number of heads must be said"), open_weights(path):
+        with pytest.raises(CheckpointError, match="number of heads is unknown"), open_weights(path):
             pass
 
 
@@ -178,7 +178,7 @@ def test_names_of_no_layout_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("name", "shape", "complaint"),
     [
-        ("cls_token", (64,), r"cls_token has the shape \(64,\)"),
+        ("cls_token", (64,), r"cls_token has the unexpected shape \(64,\)"),
         ("pos_embed", (1, 27, 64), "has 26 patches; a square number"),
         ("patch_embed.proj.weight", (64, 3, 100, 100), "patch is 100"),
         ("cls_token", (1, 1, 65536), "width is 65536"),

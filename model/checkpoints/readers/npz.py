@@ -1,4 +1,4 @@
-"""Reading ``.npz``: a zip of NumPy arrays, whose headers say their shapes."""
+"""Reader of ``.npz``, a zip of NumPy arrays whose headers tell their shapes."""
 
 from __future__ import annotations
 
@@ -24,13 +24,14 @@ class NpzFile:
     shapes : dict of str to tuple of int
         Every array's shape.
     metadata : dict of str to str
-        Always empty: the format has none.
+        Always empty: the format has no metadata.
 
     Raises
     ------
     CheckpointError
-        An array's header is damaged, or it does not hold floating-point numbers; so pickled arrays are
-        refused.
+        An array does not hold floating-point numbers. Pickled arrays are refused by this, too.
+    ValueError, zipfile.BadZipFile
+        The zip or an array's header is damaged.
     """
 
     def __init__(self, path: Path) -> None:
@@ -40,7 +41,7 @@ class NpzFile:
         self.metadata: dict[str, str] = {}
 
     def read(self, name: str) -> NDArray[Any]:
-        """Read one array in its stored type."""
+        """Read the array `name` in its stored type."""
         with self._zip.open(f"{name}.npy") as file:
             array: NDArray[Any] = npy.read_array(file, allow_pickle=False)
         return array

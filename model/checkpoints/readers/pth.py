@@ -1,4 +1,7 @@
-"""Reading PyTorch's ``.pth`` without PyTorch: a zip of raw storages and a table of the tensors in them."""
+"""Reader of PyTorch's ``.pth``, a zip of raw storages and a pickled table of the tensors in them.
+
+PyTorch is not needed, and the pickle is parsed without being executed (`statedict`).
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from numpy.typing import NDArray
 from model.checkpoints.readers.statedict import Storage, read_state_dict
 from model.errors import CheckpointError
 
-MAX_PICKLE_BYTES = 16 << 20  # dinov2-giant's has 0.1 MB
+MAX_PICKLE_BYTES = 16 << 20  # dinov2-giant's pickle has 0.1 MB
 MAX_STORAGE_BYTES = 1 << 36
 
 
@@ -28,12 +31,14 @@ class PthFile:
     shapes : dict of str to tuple of int
         Every tensor's shape.
     metadata : dict of str to str
-        Always empty: the format has none.
+        Always empty: the format has no metadata.
 
     Raises
     ------
     CheckpointError
-        The file is not a ``.pth``, or holds anything but a dictionary of tensors.
+        The file is not a ``.pth``, or holds anything other than a dictionary of tensors.
+    zipfile.BadZipFile
+        The zip is damaged.
     """
 
     def __init__(self, path: Path) -> None:
@@ -46,7 +51,13 @@ class PthFile:
         self.metadata: dict[str, str] = {}
 
     def read(self, name: str) -> NDArray[Any]:
-        """Read one tensor as a fresh array of its stored type."""
+        """Read the tensor `name` as a new array of its stored type.
+
+        Raises
+        ------
+        CheckpointError
+            The tensor's storage is missing or too short.
+        """
         tensor = self._tensors[name]
         numbers = self._read_storage(tensor.storage)
         if tensor.extent > numbers.size:
@@ -61,22 +72,22 @@ class PthFile:
     def _find_root(self) -> str:
         roots = [name.removesuffix("data.pkl") for name in self._entries if name.endswith("/data.pkl")]
         if len(roots) != 1:
-            raise CheckpointError("This zip holds no PyTorch checkpoint: it has no single data.pkl.")
+            raise CheckpointError("the zip is not a PyTorch checkpoint: it must have exactly one data.pkl.")
         order = self._entries.get(f"{roots[0]}byteorder")
         if order and self._zip.read(order) != b"little":
-            raise CheckpointError("The checkpoint was written on a big-endian machine; convert it there.")
+            raise CheckpointError("the checkpoint was written on a big-endian machine; convert it there.")
         return roots[0]
 
     def _read_entry(self, name: str, limit: int) -> bytes:
         entry = self._entries.get(self._root + name)
         if entry is None:
-            raise CheckpointError(f"The checkpoint lacks its part {name}; the file is incomplete.")
+            raise CheckpointError(f"{name} is missing in the zip; the file is incomplete.")
         if entry.compress_type != zipfile.ZIP_STORED or entry.file_size > limit:
-            raise CheckpointError(f"The checkpoint's part {name} is compressed or larger than a real one is.")
+            raise CheckpointError(f"{name} in the zip is compressed, or larger than in any real checkpoint.")
         return self._zip.read(entry)
 
     def _read_storage(self, storage: Storage) -> NDArray[Any]:
-        # The last one is kept: tensors may share a storage, and then follow each other.
+        # Keep the last one: tensors that share a storage follow each other.
         if self._last is None or self._last[0] != storage:
             raw = self._read_entry(f"data/{storage.key}", MAX_STORAGE_BYTES)
             dtype = np.dtype(storage.dtype)

@@ -1,8 +1,9 @@
-"""What the pickle inside a ``.pth`` says, found out without running it.
+"""Parser of the pickle inside a ``.pth``, which executes nothing.
 
-A pickle is a program for a small stack machine, and unpickling one can call anything that Python can import.
-Here nothing is called: the few instructions that ``torch.save`` needs for a dictionary of tensors are
-followed step by step, building plain descriptions; any other instruction, and any other name, is refused.
+A pickle is a program for a small stack machine, and unpickling it can call anything that Python can import.
+This parser calls nothing. It follows the few instructions that ``torch.save`` needs for a dictionary of
+tensors, and builds plain descriptions of them; any other instruction or name is refused. `pth` calls
+`read_state_dict`. Imports the standard library and `model.errors`.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ STORAGE_DTYPES = {"FloatStorage": "<f4", "HalfStorage": "<f2", "DoubleStorage": 
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """A raw array of the file.
+    """A raw array in the file.
 
     Attributes
     ----------
     key : str
         Name of its entry below ``data/``.
     dtype : str
-        NumPy's name of its number type.
+        Type of its numbers, as NumPy writes it.
     """
 
     key: str
@@ -36,7 +37,7 @@ class Storage:
 
 @dataclass(frozen=True, slots=True)
 class StoredTensor:
-    """How a tensor lies in a storage; `offset` and `strides` count numbers, not bytes."""
+    """Place of a tensor in a storage; `offset` and `strides` count numbers, not bytes."""
 
     storage: Storage
     offset: int
@@ -45,7 +46,7 @@ class StoredTensor:
 
     @property
     def extent(self) -> int:
-        """How many numbers of the storage lie before the end of the tensor."""
+        """Numbers in the storage up to the end of the tensor."""
         if 0 in self.shape:
             return self.offset
         return (
@@ -57,7 +58,7 @@ class StoredTensor:
 
 @dataclass(frozen=True, slots=True)
 class _Global:
-    """A name that the pickle mentions."""
+    """An importable name in the pickle."""
 
     module: str
     name: str
@@ -72,12 +73,12 @@ _MARK = object()
 
 
 def read_state_dict(pickle: bytes) -> dict[str, StoredTensor]:
-    """Follow the pickle of a dictionary of tensors without executing it.
+    """Parse the pickle of a dictionary of tensors without executing it.
 
     Parameters
     ----------
     pickle : bytes
-        The entry ``data.pkl``.
+        Content of the entry ``data.pkl``.
 
     Returns
     -------
@@ -86,24 +87,23 @@ def read_state_dict(pickle: bytes) -> dict[str, StoredTensor]:
     Raises
     ------
     CheckpointError
-        The pickle names a forbidden global, uses an instruction that no dictionary of tensors needs, or is
-        damaged.
+        The pickle has a name or an instruction that no dictionary of tensors needs, or it is damaged.
     """
     try:
         result = _StackMachine().run(pickle)
     except (ValueError, IndexError, KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"The checkpoint's table of tensors is damaged: {error}") from error
+        raise CheckpointError(f"the checkpoint's table of tensors is damaged: {error}") from error
     if not isinstance(result, dict) or not all(
         isinstance(key, str) and isinstance(value, StoredTensor) for key, value in result.items()
     ):
-        raise CheckpointError("The .pth holds something else than one dictionary of tensors.")
+        raise CheckpointError("the .pth must hold one dictionary of tensors and nothing else.")
     return result
 
 
 class _StackMachine:
-    """Follows the subset of pickle's instructions that describe a dictionary of tensors.
+    """Machine for the subset of pickle's instructions that describe a dictionary of tensors.
 
-    Tuples can be nested so that hashing or printing them takes for ever; so types are checked first.
+    Types are checked before anything is hashed or printed: with nested tuples that could take forever.
     """
 
     def __init__(self) -> None:
@@ -116,10 +116,13 @@ class _StackMachine:
             if code == _STOP:
                 return self.stack.pop()
             if code not in _INSTRUCTIONS:
-                raise CheckpointError(f"Refused: the .pth asks for the pickle instruction {code!r}.")
+                raise CheckpointError(
+                    f"the .pth has the pickle instruction {code!r}, which is refused: no dictionary of "
+                    "tensors needs it."
+                )
             read_argument, step = _INSTRUCTIONS[code]
             step(self, read_argument(stream))
-        raise ValueError("it has no end")
+        raise ValueError("the pickle has no end")
 
     def push(self, value: Any) -> None:
         self.stack.append(value)
@@ -146,16 +149,16 @@ class _StackMachine:
 
     def push_global(self, module: Any, name: Any) -> None:
         if not isinstance(module, str) or not isinstance(name, str):
-            raise ValueError("a global's name is no text")
+            raise ValueError("a global's name is not text")
         named = _Global(module, name)
         if named not in _GLOBALS:
-            raise CheckpointError(f"Refused: the .pth names {module}.{name}; only tensors may be in it.")
+            raise CheckpointError(f"the .pth refers to {module}.{name}; only tensors are allowed.")
         self.push(named)
 
     def push_storage(self) -> None:
         kind, storage, key, _device, _size = self.stack.pop()
         if kind != "storage" or not isinstance(storage, _Global) or not isinstance(key, str):
-            raise ValueError("a storage is described wrongly")
+            raise ValueError("a storage's description is malformed")
         self.push(Storage(key, _STORAGES[storage]))
 
     def call(self) -> None:
@@ -167,21 +170,21 @@ class _StackMachine:
         elif function == _REBUILD_PARAMETER and isinstance(arguments[0], StoredTensor):
             self.push(arguments[0])
         else:
-            raise ValueError("it calls what is not to be called")
+            raise ValueError("a call is not allowed")
 
     def set_items(self, items: list[Any]) -> None:
         keys, values = items[::2], items[1::2]
         if not isinstance(self.stack[-1], dict) or not all(isinstance(key, str) for key in keys):
-            raise ValueError("it sets items of what is no dictionary of names")
+            raise ValueError("items are set on something that is not a dictionary with text keys")
         self.stack[-1].update(zip(keys, values, strict=True))
 
 
 def _stored_tensor(storage: Any, offset: Any, shape: Any, strides: Any) -> StoredTensor:
     numbers = (offset, *shape, *strides)
     if not isinstance(storage, Storage) or not all(type(n) is int and 0 <= n < 1 << 40 for n in numbers):
-        raise ValueError("a tensor is described with senseless numbers")
+        raise ValueError("a tensor's description has invalid numbers")
     if len(shape) != len(strides) or len(shape) > 8 or math.prod(shape) > 1 << 34:
-        raise ValueError("a tensor has a senseless shape")
+        raise ValueError("a tensor has an invalid shape")
     return StoredTensor(storage, offset, tuple(shape), tuple(strides))
 
 
@@ -191,7 +194,7 @@ _ReadArgument = Callable[[BinaryIO], Any]
 def _exactly(stream: BinaryIO, size: int) -> bytes:
     data = stream.read(size)
     if len(data) != size:
-        raise ValueError("it breaks off")
+        raise ValueError("it is truncated")
     return data
 
 
@@ -213,7 +216,7 @@ def _two_lines(stream: BinaryIO) -> tuple[str, str]:
 
 
 def _nothing(stream: BinaryIO) -> None:
-    """Read no argument."""
+    """Read nothing: the instruction has no argument."""
 
 
 _Step = Callable[[_StackMachine, Any], None]
@@ -248,7 +251,7 @@ _INSTRUCTIONS: dict[bytes, tuple[_ReadArgument, _Step]] = {
     b"R": (_nothing, lambda machine, _: machine.call()),  # REDUCE
     b"s": (_nothing, lambda machine, _: machine.set_items(_pop_pair(machine))),  # SETITEM
     b"u": (_nothing, lambda machine, _: machine.set_items(machine.pop_mark())),  # SETITEMS
-    # BUILD would set attributes of a dictionary, such as `_metadata`, which are of no use here.
+    # BUILD would set attributes of a dictionary, such as `_metadata`, which are not needed.
     b"b": (_nothing, lambda machine, _: machine.drop()),
 }
 
