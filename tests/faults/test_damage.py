@@ -103,7 +103,7 @@ def test_row_24_a_vector_without_a_direction_is_refused_and_the_others_are_index
     monkeypatch.setattr(index.encoder, "encode_arrays", spoil)
     report = index.build(batch_size=6)
     assert [file.reason for file in report.skipped] == [
-        "the encoder gave a vector with NaN or infinity, or of only zeros"
+        "the encoder returned a feature with NaN or infinity, or of only zeros"
     ] * 2
     with index.open() as store:
         np.testing.assert_allclose(np.linalg.norm(store.features, axis=1), 1, atol=1e-6)
@@ -146,7 +146,7 @@ def test_row_25_a_pickled_array_in_an_index_is_refused_and_never_loaded(index: I
     path.write_bytes(file.getvalue().ljust(path.stat().st_size, b"\0"))
     with pytest.raises(IndexCorruptError):
         index.open()
-    with pytest.raises(IndexCorruptError, match="no array of numbers"):
+    with pytest.raises(IndexCorruptError, match="not an array of numbers"):
         index.open(verify="quick")
     assert not (tmp_path / "trace").exists()
 

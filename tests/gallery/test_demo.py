@@ -109,7 +109,7 @@ def test_a_folder_that_holds_something_else_is_left_alone(folder: Path, marker: 
     (folder / "my-own.jpg").touch()
     if marker is not None:
         (folder / ".openmoji.json").write_text(marker)
-    with pytest.raises(StoreError, match="holds something else"):
+    with pytest.raises(StoreError, match="contains other files"):
         demo.render(folder)
     assert (folder / "my-own.jpg").exists()
 

@@ -154,7 +154,7 @@ def test_a_truncated_archive_is_said_to_be_damaged(tmp_path: Path, root: Path, k
     else:
         path.write_bytes(archives.tar_bytes({"noise.jpg": os.urandom(50_000), **GOOD}))
     os.truncate(path, int(path.stat().st_size * cut))
-    with pytest.raises(DownloadError, match=f"a.{kind} is no archive, or a damaged one"):
+    with pytest.raises(DownloadError, match=f"a.{kind} is not an archive, or is damaged"):
         download(str(path), root)
 
 
@@ -172,7 +172,7 @@ def test_an_archive_that_blows_up_is_stopped(tmp_path: Path, root: Path) -> None
 def test_a_header_that_would_fill_the_memory_is_refused(tmp_path: Path, root: Path) -> None:
     path = tmp_path / "a.tar.gz"
     path.write_bytes(archives.tar_with_header_bomb(20 << 20))
-    with pytest.raises(DownloadError, match="bytes at once"):
+    with pytest.raises(DownloadError, match="a header claims"):
         download(str(path), root)
 
 
@@ -232,7 +232,7 @@ def test_the_photo_sets_are_web_addresses_with_checksums() -> None:
 
 @pytest.mark.parametrize("source", ["", "nothing", "/no/such.zip", "http://h/page.html", "http://[x/a.zip"])
 def test_a_source_that_is_none_is_said(root: Path, source: str) -> None:
-    with pytest.raises(DownloadError, match=r"no file here|neither an archive|no web address"):
+    with pytest.raises(DownloadError, match=r"neither a file|neither an archive|not a web address"):
         download(source, root)
     assert not root.exists()
 

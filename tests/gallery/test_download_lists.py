@@ -129,7 +129,7 @@ def test_the_bound_on_all_bytes_is_kept(site: Site, root: Path, tmp_path: Path) 
     bounds = Bounds(delay=0.0, per_host=1, max_total=2 * len(JPEG))
     report = download(listed(tmp_path, *urls), root, bounds=bounds)
     assert (report.written, len(site.asked)) == (2, 2)
-    assert all("which is the bound" in reason for reason in reasons(report).values())
+    assert all("the limit of" in reason for reason in reasons(report).values())
 
 
 def test_a_full_disk_ends_the_run(site: Site, root: Path, tmp_path: Path, monkeypatch) -> None:
@@ -201,14 +201,14 @@ def test_lines_without_an_address_are_told(tmp_path: Path) -> None:
 def test_a_list_without_addresses_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "list.csv"
     path.write_bytes(content)
-    with pytest.raises(DownloadError, match=r"holds no http|not a table"):
+    with pytest.raises(DownloadError, match=r"contains no http|not a table"):
         read_list(path, 100, Report())
 
 
 def test_a_list_that_is_too_long_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "list.csv"
     path.write_text("\n".join(f"http://h/{number}" for number in range(11)))
-    with pytest.raises(DownloadError, match="more than the 10 pictures"):
+    with pytest.raises(DownloadError, match="more than 10 pictures"):
         read_list(path, 10, Report())
 
 

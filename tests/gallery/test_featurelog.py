@@ -30,7 +30,7 @@ def test_what_was_written_is_read_back(tmp_path: Path) -> None:
         assert len(log) == 10
         assert log.info(KEYS[3]) == INFO
         assert log.info("f" * 64) is None
-        np.testing.assert_array_equal(log.vectors(KEYS[::-2]), VECTORS[::-2])
+        np.testing.assert_array_equal(log.features(KEYS[::-2]), VECTORS[::-2])
 
 
 def test_a_log_cut_off_anywhere_keeps_its_whole_records_and_can_be_continued(tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_a_log_cut_off_anywhere_keeps_its_whole_records_and_can_be_continued(tmp
             assert len(log) == kept
             log.append(KEYS[9], INFO, VECTORS[9])
         with FeatureLog(path, FINGERPRINT) as log:
-            np.testing.assert_array_equal(log.vectors([*KEYS[:kept], KEYS[9]]), VECTORS[[*range(kept), 9]])
+            np.testing.assert_array_equal(log.features([*KEYS[:kept], KEYS[9]]), VECTORS[[*range(kept), 9]])
 
 
 def test_a_damaged_record_is_as_if_never_written(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_a_damaged_record_is_as_if_never_written(tmp_path: Path) -> None:
         path.write_bytes(damaged)
         with FeatureLog(path, FINGERPRINT) as log:
             assert [log.info(key) is not None for key in KEYS] == [number != 4 for number in range(10)]
-            np.testing.assert_array_equal(log.vectors(KEYS[5:]), VECTORS[5:])
+            np.testing.assert_array_equal(log.features(KEYS[5:]), VECTORS[5:])
 
 
 def test_a_log_of_another_encoder_is_begun_anew(tmp_path: Path) -> None:

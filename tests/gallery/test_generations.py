@@ -64,7 +64,7 @@ def test_the_previous_generation_is_kept_and_older_ones_only_while_they_are_read
         index.build()
     kept = generations.names(index.folder)
     assert [name[:8] for name in kept] == ["00000005", "00000004", "00000002"]
-    assert len(readers[0].search(readers[0].vector(readers[0].catalog.at(0).id), 20)) == 13
+    assert len(readers[0].search(readers[0].feature(readers[0].catalog.at(0).id), 20)) == 13
     readers.pop().close()
     write_picture(index.root / "last.png", 9)
     index.build()

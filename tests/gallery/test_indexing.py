@@ -92,7 +92,7 @@ def test_only_new_contents_are_encoded_and_files_that_are_gone_are_dropped(index
     with index.open() as store:
         assert len(store) == 13
         copy, original = (store.catalog.page(0, 1, query) for query in ("copy.jpg", files[2].name))
-        np.testing.assert_array_equal(store.vector(copy[0].id), store.vector(original[0].id))
+        np.testing.assert_array_equal(store.feature(copy[0].id), store.feature(original[0].id))
 
 
 def test_a_file_of_the_same_size_changed_right_after_the_scan_is_noticed(index: Index) -> None:

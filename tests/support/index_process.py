@@ -44,7 +44,7 @@ def search(directory: str) -> None:
             store = Store.open(Path(directory) / "index")
         generation = store.generation
         item = store.catalog.at(searches % len(store))
-        found = [hit for hit, _ in store.search(store.vector(item.id), len(store))]
+        found = [hit for hit, _ in store.search(store.feature(item.id), len(store))]
         assert (found[0].sha256, store.generation) == (item.sha256, generation)  # copies are equally near
         assert sorted(found, key=lambda hit: hit.path) == store.catalog.page(0, len(store))
         searches += 1
