@@ -10,8 +10,8 @@ manifest contains the SHA-256 of the other files, so that the pointer verifies e
 shared lock on its generation's folder (`flock`, inherited by forked children); only a generation without
 readers is ever removed.
 
-Read through `gallery.catalog` and `gallery.store`, written through `gallery.writer`. Standard library alone,
-because the pages import it.
+Read through `gallery.catalog` and `gallery.store`, written through `gallery.writer`. No NumPy, because the
+pages import it.
 """
 
 from __future__ import annotations

@@ -122,7 +122,7 @@ def test_row_21_of_two_indexers_the_second_says_so_and_fails(place: Place) -> No
         first.send_signal(signal.SIGCONT)
         first.communicate(timeout=60)
     assert (code, done, first.returncode) == (1, [], 0)
-    assert f"Another process (number {first.pid})" in error
+    assert f"Another process (id {first.pid})" in error
     with Store.open(place.index) as store:
         assert len(store) == 48
 

@@ -202,7 +202,7 @@ def test_another_folder_takes_the_place_of_the_first(index: Index, tmp_path: Pat
 
 
 def test_a_second_indexer_is_refused(index: Index) -> None:
-    with exclusive(index.folder), pytest.raises(IndexBusyError, match=f"number {os.getpid()}"):
+    with exclusive(index.folder), pytest.raises(IndexBusyError, match=f"id {os.getpid()}"):
         index.build()
     assert index.build().count == 12
 
