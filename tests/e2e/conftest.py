@@ -10,19 +10,17 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from config import BUNDLED_WEIGHTS
-from gallery.indexing import build
-from model import load_encoder
-from tests.support.databases import migrate, own_database
+from tests.support.databases import own_database
+from tests.support.fixtures import gate  # noqa: F401
 from tests.support.galleries import write_picture
-from tests.support.installation import gate  # noqa: F401
+from tests.support.installation import Installation
 from tests.support.servers import redis_server
-from tests.support.site import Site
 from tests.support.visitor import ARGUMENTS, INSTALL, Visitor, chromium
 
 HERE = Path(__file__).parent
 PICTURES = 60
 SIZE = (320, 240)
+MAX_UPLOAD_MB = 2
 
 Visit = Callable[..., Visitor]
 
@@ -57,19 +55,20 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def site(browser: Browser, pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(
+    browser: Browser, pictures: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Installation]:
     """The site, served and searched; `browser` comes first, so that without one nothing is started."""
+    directory = tmp_path_factory.mktemp("site")
     with redis_server() as redis, own_database() as database:
-        site = Site(tmp_path_factory.mktemp("site"), redis, **database)
-        migrate(site.settings)
-        folder, thumbnails = site.settings.index_dir, site.settings.thumbnails_dir
-        build(pictures, folder, load_encoder(BUNDLED_WEIGHTS), thumbnails_dir=thumbnails)
-        with site.running():
+        site = Installation(directory, redis, MAX_UPLOAD_MB=str(MAX_UPLOAD_MB), **database)
+        site.prepare(pictures)
+        with site.serving():
             yield site
 
 
 @pytest.fixture
-def visit(browser: Browser, site: Site) -> Iterator[Visit]:
+def visit(browser: Browser, site: Installation) -> Iterator[Visit]:
     """Comes by with a new browser, and with options of ``Browser.new_context``."""
     visitors: list[Visitor] = []
     with contextlib.ExitStack() as contexts:

@@ -4,14 +4,14 @@ from pathlib import Path
 
 from playwright.sync_api import expect
 
-from tests.support.site import Site
+from tests.support.installation import Installation
 from tests.support.visitor import Visitor
 
 INTERRUPTED = "Searching is interrupted for the moment."
 
 
 def test_without_redis_pages_work_and_a_search_waits_and_then_finishes_by_itself(
-    site: Site, visitor: Visitor, picture: Path
+    site: Installation, visitor: Visitor, picture: Path
 ) -> None:
     page = visitor.page
     visitor.search(picture)

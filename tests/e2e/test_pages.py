@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, StorageState
 
 from tests.e2e.conftest import Visit
-from tests.support.site import Site
+from tests.support.installation import Installation
 from tests.support.visitor import Visitor
 
 AUDIT = Path(__file__).with_name("audit.js").read_text()
@@ -22,7 +22,7 @@ WAYS = {
 
 
 @pytest.fixture(scope="module")
-def resident(browser: Browser, site: Site, picture: Path) -> tuple[StorageState, str]:
+def resident(browser: Browser, site: Installation, picture: Path) -> tuple[StorageState, str]:
     """The cookies of an account with a search, and the search's path."""
     visitor = Visitor(browser, site.url)
     visitor.signup("a-name-as-long-as-it-may-be-1234")

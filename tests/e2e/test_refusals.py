@@ -6,9 +6,8 @@ from typing import NamedTuple
 import pytest
 from playwright.sync_api import FilePayload, expect
 
-from tests.e2e.conftest import Visit
+from tests.e2e.conftest import MAX_UPLOAD_MB, Visit
 from tests.support.pictures import gif
-from tests.support.site import MAX_UPLOAD_MB
 from tests.support.visitor import Visitor
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.support.installation import Gate
-from tests.support.site import Site
+from tests.support.gate import Gate
+from tests.support.installation import Installation
 from tests.support.visitor import Hit, Visitor
 
 
@@ -52,7 +52,7 @@ def test_a_pasted_picture_is_taken(visitor: Visitor) -> None:
 
 
 def test_the_stages_of_a_search_go_by_in_every_tab(
-    site: Site, visitor: Visitor, gate: Gate, picture: Path, other_picture: Path
+    site: Installation, visitor: Visitor, gate: Gate, picture: Path, other_picture: Path
 ) -> None:
     page = visitor.page
     with site.without_worker():

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.e2e.conftest import Visit
-from tests.support.site import Site
+from tests.support.installation import Installation
 from tests.support.visitor import Visitor
 
 
@@ -16,7 +16,9 @@ def plain(visit: Visit) -> Visitor:
     return visit(java_script_enabled=False)
 
 
-def test_a_search_renews_itself_until_the_ten_are_there(site: Site, plain: Visitor, picture: Path) -> None:
+def test_a_search_renews_itself_until_the_ten_are_there(
+    site: Installation, plain: Visitor, picture: Path
+) -> None:
     page = plain.page
     plain.open()
     plain.choose(picture)

@@ -20,9 +20,10 @@ from gallery.manifest import FEATURES, ITEMS, MANIFEST
 from gallery.writer import write_generation
 from model import CheckpointError, Encoder, load_encoder
 from tests.support.checkpoints import write_tiny_checkpoint
+from tests.support.drawings import picture
 from tests.support.galleries import write_picture
 from tests.support.index import Index
-from tests.support.installation import Installation, picture
+from tests.support.installation import Installation
 from tests.support.pth import write_pth_parts
 
 FLIPS = 1000

@@ -17,7 +17,9 @@ from rq.serializers import JSONSerializer
 from app.database import Owner
 from app.queue import JOB, JOB_TTL, QUEUE_NAME
 from app.searches.deletion import delete_searches
-from tests.support.installation import PICTURES, VISITOR, Gate, Installation, picture
+from tests.support.drawings import PICTURES, picture
+from tests.support.gate import Gate
+from tests.support.installation import VISITOR, Installation
 from tests.support.servers import alive
 from tests.support.waiting import eventually
 from worker import attempts

@@ -22,7 +22,6 @@ from app.extensions import db
 from tests.support.doors import Visitor
 from tests.support.installation import Installation
 from tests.support.servers import RedisUnderTest
-from tests.support.site import Site
 from tests.support.waiting import eventually
 from tests.support.web import photo
 
@@ -32,11 +31,11 @@ FLOOD, SENDERS, QUEUE, EACH = 1000, 20, 100, 10
 
 
 @pytest.fixture
-def site(installation: Installation, redis: RedisUnderTest) -> Iterator[Site]:
+def site(installation: Installation, redis: RedisUnderTest) -> Iterator[Installation]:
     limits = {"MAX_QUEUE": str(QUEUE), "MAX_PENDING_PER_OWNER": str(EACH)}
     database = installation.environ["DATABASE_URL"]
-    site = Site(installation.directory, redis, DATABASE_URL=database, **limits)
-    with site.running():
+    site = Installation(installation.directory, redis, DATABASE_URL=database, **limits)
+    with site.serving():
         yield site
     site.close()
 
@@ -47,18 +46,18 @@ def timed(ask: Any) -> tuple[float, requests.Response]:
     return time.monotonic() - began, answer
 
 
-def rows(site: Site, table: type) -> int:
+def rows(site: Installation, table: type) -> int:
     with site.app.app_context():
         return db.session.scalar(sa.select(sa.func.count()).select_from(table)) or 0
 
 
-def stored(site: Site) -> list[Path]:
+def stored(site: Installation) -> list[Path]:
     return list(site.settings.uploads_dir.glob("*"))
 
 
 @pytest.mark.parametrize("outage", [pytest.param("kill", id="row_06"), pytest.param("pause", id="row_07")])
 def test_row_06_row_07_without_redis_pages_answer_a_search_waits_and_says_so_and_runs_later(
-    site: Site, outage: str
+    site: Installation, outage: str
 ) -> None:
     visitor = Visitor(site)
     token = visitor.token()
@@ -84,7 +83,7 @@ def test_row_06_row_07_without_redis_pages_answer_a_search_waits_and_says_so_and
     assert row.attempt == 1
 
 
-def test_row_15_a_form_sent_fifty_times_is_one_search(site: Site) -> None:
+def test_row_15_a_form_sent_fifty_times_is_one_search(site: Installation) -> None:
     visitor = Visitor(site)
     token, submission = visitor.token("/"), uuid.uuid4().hex
 
@@ -99,7 +98,7 @@ def test_row_15_a_form_sent_fifty_times_is_one_search(site: Site) -> None:
     assert (rows(site, Search), rows(site, Upload), len(stored(site))) == (1, 1, 1)
 
 
-def test_row_16_of_a_thousand_posts_as_many_are_taken_as_the_caps_allow(site: Site) -> None:
+def test_row_16_of_a_thousand_posts_as_many_are_taken_as_the_caps_allow(site: Installation) -> None:
     with site.without_worker():
         visitors = [Visitor(site) for _ in range(SENDERS)]
         tokens = [visitor.token() for visitor in visitors]
@@ -116,7 +115,7 @@ def test_row_16_of_a_thousand_posts_as_many_are_taken_as_the_caps_allow(site: Si
         assert Visitor(site).get("/").status_code == 200
 
 
-def test_row_16_one_owner_alone_is_stopped_and_others_are_let_in(site: Site) -> None:
+def test_row_16_one_owner_alone_is_stopped_and_others_are_let_in(site: Installation) -> None:
     with site.without_worker():
         greedy = Visitor(site)
         token = greedy.token()

@@ -1,1 +1,1 @@
-from tests.support.installation import template  # noqa: F401
+from tests.support.fixtures import template  # noqa: F401

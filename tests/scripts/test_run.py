@@ -14,7 +14,7 @@ import redis
 
 from config import load_settings
 from scripts import preparation
-from tests.support.installation import PICTURES
+from tests.support.drawings import PICTURES
 from tests.support.servers import Process, alive, answers, free_port, process, redis_server
 from tests.support.waiting import eventually
 

@@ -12,9 +12,9 @@ from flask import Flask
 from config import Settings
 from tests.support.databases import migrate, own_database
 from tests.support.doors import Doors, Visitor
-from tests.support.installation import template  # noqa: F401
+from tests.support.fixtures import template  # noqa: F401
+from tests.support.installation import Installation
 from tests.support.servers import redis_server
-from tests.support.site import Site
 
 
 @pytest.fixture
@@ -23,17 +23,17 @@ def doors(app: Flask, settings: Settings, tmp_path: Path) -> Doors:
 
 
 @pytest.fixture(scope="session")
-def site(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:  # noqa: F811
+def site(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:  # noqa: F811
     directory = tmp_path_factory.mktemp("site") / "data"
     shutil.copytree(template, directory)
     with redis_server() as redis, own_database() as database:
-        site = Site(directory, redis, **database)
+        site = Installation(directory, redis, **database)
         migrate(site.settings)
-        with site.running():
+        with site.serving():
             yield site
 
 
 @pytest.fixture
-def visitor(site: Site) -> Visitor:
+def visitor(site: Installation) -> Visitor:
     """Somebody who has not been there before."""
     return Visitor(site)

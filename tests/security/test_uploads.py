@@ -22,7 +22,7 @@ from model.pictures import FORMATS
 from tests.support import pictures
 from tests.support.doors import DOORS, Doors, Visitor
 from tests.support.galleries import tiny_index
-from tests.support.site import Site
+from tests.support.installation import Installation
 from tests.support.web import JSON, Browser
 
 SCENE = pictures.scene()
@@ -126,7 +126,9 @@ def inert(headers: Mapping[str, str]) -> bool:
     return strict and headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_row_34_of_a_polyglot_only_its_pixels_are_kept_and_served(visitor: Visitor, site: Site) -> None:
+def test_row_34_of_a_polyglot_only_its_pixels_are_kept_and_served(
+    visitor: Visitor, site: Installation
+) -> None:
     polyglot = pictures.polyglot()
     search = visitor.searched(polyglot, "page.html")
     answer = visitor.get(search["picture_url"])
@@ -220,7 +222,9 @@ def with_secrets(kind: str) -> bytes:
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "HEIF", "AVIF", "TIFF"])
-def test_row_39_nothing_that_a_picture_tells_is_left_of_it(visitor: Visitor, site: Site, kind: str) -> None:
+def test_row_39_nothing_that_a_picture_tells_is_left_of_it(
+    visitor: Visitor, site: Installation, kind: str
+) -> None:
     data = with_secrets(kind)
     assert any(secret in data for secret in SECRETS)
     search = visitor.searched(data)

@@ -23,7 +23,7 @@ from gallery.indexing import build
 from model.pictures import open_rgb
 from tests.support.galleries import tiny_encoder
 from tests.support.http import serving
-from tests.support.site import Site
+from tests.support.installation import Installation
 from tests.support.waiting import eventually
 from tests.support.web import JSON, PASSWORD, TOKEN, Browser, account_id, photo
 
@@ -100,7 +100,7 @@ def code_of(status: int, answer: Any) -> str:
 class Visitor:
     """Somebody at a real site, who puts pictures in and waits for what becomes of them."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Installation) -> None:
         self.site = site
         self.session = requests.Session()
 

@@ -1,19 +1,14 @@
-"""A whole installation in a temporary folder: database, small index, Redis, and real processes on them."""
+"""A whole installation: data directory, database, index, Redis, and real web and worker processes."""
 
 from __future__ import annotations
 
-import colorsys
 import contextlib
 import io
-import shutil
 import uuid
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import pytest
 import sqlalchemy as sa
-from flask_migrate import upgrade
-from PIL import Image, ImageDraw
 
 from app import create_app, queue
 from app.database import Search, SearchKind, SearchResult, SearchStatus, Upload, utcnow
@@ -21,38 +16,17 @@ from app.extensions import db
 from app.queue import QUEUE_NAME
 from app.transactions import transaction
 from app.uploads import storage
-from config import BUNDLED_WEIGHTS, load_settings
+from config import BUNDLED_MODEL, BUNDLED_WEIGHTS, load_settings
 from gallery.indexing import build
 from model import load_encoder
-from tests.support.servers import Process, RedisUnderTest, answers, free_port, process, redis_server
+from tests.support.databases import KEY, migrate
+from tests.support.drawings import picture
+from tests.support.servers import Process, RedisUnderTest, answers, free_port, process
 from tests.support.waiting import eventually
 from worker import attempts
 
-PICTURES = 24
 VISITOR = "0" * 64
 ENDED = (SearchStatus.DONE, SearchStatus.FAILED)
-
-
-def drawing(number: int) -> Image.Image:
-    """One of `PICTURES` unlike pictures."""
-    colours = [
-        tuple(int(255 * part) for part in colorsys.hsv_to_rgb((number * 0.381966 + shift) % 1, 0.7, 0.9))
-        for shift in (0.0, 0.4)
-    ]
-    image = Image.new("RGB", (160, 120), colours[0])
-    draw = ImageDraw.Draw(image)
-    box = (20 + number, 15, 90 + 2 * number, 105)
-    (draw.ellipse, draw.rectangle, draw.chord)[number % 3](
-        box, *((0, 250) if number % 3 == 2 else ()), fill=colours[1]
-    )
-    return image
-
-
-def picture(number: int = 0) -> bytes:
-    """A drawing as a PNG file."""
-    file = io.BytesIO()
-    drawing(number).save(file, "PNG")
-    return file.getvalue()
 
 
 def _upload(content: bytes) -> Upload:
@@ -62,7 +36,25 @@ def _upload(content: bytes) -> Upload:
 
 
 class Installation:
-    """One data directory, seen from the test, with what the web would do to it."""
+    """One data directory with a database, an index and a Redis, and the processes that run on them.
+
+    The only class that starts Vitrine, for tests and campaigns alike.
+
+    Parameters
+    ----------
+    directory : Path
+        DATA_DIR.
+    redis : RedisUnderTest
+    **environ : str
+        Settings beside the defaults for tests.
+
+    Attributes
+    ----------
+    url : str
+        Where `web` serves.
+    app : flask.Flask
+        The same installation in this process, to look at rows and to submit searches.
+    """
 
     def __init__(self, directory: Path, redis: RedisUnderTest, **environ: str) -> None:
         self.directory, self.redis = directory, redis
@@ -70,12 +62,25 @@ class Installation:
             "DATA_DIR": str(directory),
             "REDIS_URL": redis.url,
             "DATABASE_URL": f"sqlite:///{directory / 'vitrine.db'}",
-            "SECRET_KEY": "a key for tests only",
-            "MODEL": "compact",
+            "SECRET_KEY": KEY,
+            "MODEL": BUNDLED_MODEL,
             "LOG_LEVEL": "INFO",
+            "PORT": str(free_port()),
         } | environ
         self.settings = load_settings(self.environ)
+        self.url = f"http://127.0.0.1:{self.settings.port}"
         self.app = create_app(self.settings)
+        self._serving_worker = contextlib.ExitStack()
+
+    def prepare(self, gallery: Path) -> None:
+        """Migrate the database and index the pictures of `gallery` with the bundled model."""
+        migrate(self.settings)
+        build(
+            gallery,
+            self.settings.index_dir,
+            load_encoder(BUNDLED_WEIGHTS),
+            thumbnails_dir=self.settings.thumbnails_dir,
+        )
 
     def close(self) -> None:
         """Let go of database and Redis."""
@@ -149,13 +154,27 @@ class Installation:
             yield running
 
     @contextlib.contextmanager
-    def web(self, **environ: str) -> Iterator[str]:
-        """Run the web server; yield its address once it answers."""
-        port = free_port()
-        settings, log = {**self.environ, "PORT": str(port), **environ}, self.directory / "web.log"
-        address = f"http://127.0.0.1:{port}"
-        with process("wsgi.py", environ=settings, log=log, ready=lambda: answers(address)):
-            yield address
+    def web(self) -> Iterator[Process]:
+        """Run the web server at `url`; enter once it answers."""
+        log = self.directory / "web.log"
+        with process("wsgi.py", environ=self.environ, log=log, ready=lambda: answers(self.url)) as running:
+            yield running
+
+    @contextlib.contextmanager
+    def serving(self) -> Iterator[None]:
+        """Run the web server and a worker until the block ends."""
+        with self.web(), self._serving_worker:
+            self._serving_worker.enter_context(self.worker())
+            yield
+
+    @contextlib.contextmanager
+    def without_worker(self) -> Iterator[None]:
+        """Within `serving`, let searches wait until the block ends."""
+        self._serving_worker.close()
+        try:
+            yield
+        finally:
+            self._serving_worker.enter_context(self.worker())
 
     def searchers(self) -> list[int]:
         """Process ids of the searchers that Redis knows of."""
@@ -165,76 +184,3 @@ class Installation:
             return [int(pid) for key in keys if (pid := client.hget(key, "pid"))]
         finally:
             client.close()
-
-
-class Gate:
-    """Where the searches of a gated worker wait for the test."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        directory.mkdir()
-        self.environ = {"GATE": str(directory)}
-
-    def waiting(self) -> set[int]:
-        """Process ids that carry out a search and have come here, those that ended since included."""
-        return {int(file.name.partition("-")[2]) for file in self.directory.glob("encoding-*")}
-
-    def arrival(self, known: Collection[int] = ()) -> int:
-        """Wait for a process that is not among `known`."""
-        return eventually(lambda: self.waiting() - set(known)).pop()
-
-    def let_pass(self, pid: int) -> None:
-        """Let one process pass."""
-        (self.directory / f"open-{pid}").touch()
-
-    def open(self) -> None:
-        """Let all pass, from now on."""
-        (self.directory / "open").touch()
-
-
-@pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data directory with a migrated database and an index of `PICTURES` drawings, made once."""
-    directory = tmp_path_factory.mktemp("template")
-    pictures = directory / "pictures"
-    pictures.mkdir()
-    for number in range(PICTURES):
-        drawing(number).save(pictures / f"{number:02}.png")
-    settings = load_settings({"DATA_DIR": str(directory), "SECRET_KEY": "a key for tests only"})
-    app = create_app(settings)
-    with app.app_context():
-        upgrade()
-        db.engine.dispose()
-    build(pictures, settings.index_dir, load_encoder(BUNDLED_WEIGHTS), thumbnails_dir=settings.thumbnails_dir)
-    return directory
-
-
-@pytest.fixture
-def redis_options() -> tuple[str, ...]:
-    """Options of the test's Redis; a test may give its own by parametrizing this."""
-    return ()
-
-
-@pytest.fixture
-def redis(redis_options: tuple[str, ...]) -> Iterator[RedisUnderTest]:
-    """A Redis of the test's own."""
-    with redis_server(*redis_options) as server:
-        yield server
-
-
-@pytest.fixture
-def installation(
-    template: Path, tmp_path: Path, redis: RedisUnderTest, backend: str, request: pytest.FixtureRequest
-) -> Iterator[Installation]:
-    """A data directory of the test's own, with a database and a Redis; nothing runs yet."""
-    directory = tmp_path / "data"
-    shutil.copytree(template, directory)
-    environ = {} if backend == "sqlite" else {"DATABASE_URL": request.getfixturevalue("database_url")}
-    with contextlib.closing(Installation(directory, redis, **environ)) as made:
-        yield made
-
-
-@pytest.fixture
-def gate(tmp_path: Path) -> Gate:
-    """A gate for ``tests.support.gated_worker``, closed."""
-    return Gate(tmp_path / "gate")

@@ -4,14 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.installation import (  # noqa: F401
-    Installation,
-    gate,
-    installation,
-    redis,
-    redis_options,
-    template,
-)
+from tests.support.fixtures import gate, installation, redis, redis_options, template  # noqa: F401
+from tests.support.installation import Installation
 from worker import runtime
 from worker.runtime import Runtime
 

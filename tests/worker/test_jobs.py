@@ -23,7 +23,8 @@ from app.transactions import transaction
 from gallery.catalog import item_id
 from gallery.store import Store
 from model import Encoder
-from tests.support.installation import PICTURES, Installation, drawing, picture
+from tests.support.drawings import PICTURES, drawing, picture
+from tests.support.installation import Installation
 from worker import attempts
 from worker.jobs import LEASE_SECONDS, PREVIEW_SIDE, run_search
 from worker.limits import Overrun

@@ -10,7 +10,8 @@ import sys
 import pytest
 from rq.timeouts import HorseMonitorTimeoutException, JobTimeoutException
 
-from tests.support.installation import Gate, Installation
+from tests.support.gate import Gate
+from tests.support.installation import Installation
 from tests.support.servers import ROOT
 from worker.limits import Deadline, Overrun, pin_threads
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.installation import PICTURES, Installation, picture
+from tests.support.drawings import PICTURES, picture
+from tests.support.installation import Installation
 from tests.support.postgres import PostgresUnderTest
 from tests.support.servers import RedisUnderTest
 

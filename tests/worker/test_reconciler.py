@@ -11,7 +11,8 @@ from app import queue
 from app.database import Search, utcnow
 from app.transactions import transaction
 from app.uploads import storage
-from tests.support.installation import Installation, picture
+from tests.support.drawings import picture
+from tests.support.installation import Installation
 from worker import attempts
 from worker.reconciler import Reconciler
 

@@ -10,7 +10,8 @@ from config import BUNDLED_WEIGHTS, load_settings
 from gallery.errors import FingerprintError, IndexMissingError
 from gallery.indexing import build
 from model.errors import CheckpointError
-from tests.support.installation import Installation, drawing
+from tests.support.drawings import drawing
+from tests.support.installation import Installation
 from worker.runtime import AttemptSlot, Runtime
 
 

@@ -7,7 +7,9 @@ from config import BUNDLED_WEIGHTS
 from gallery.generations import names
 from gallery.indexing import build
 from model import load_encoder
-from tests.support.installation import PICTURES, Gate, Installation, drawing, picture
+from tests.support.drawings import PICTURES, drawing, picture
+from tests.support.gate import Gate
+from tests.support.installation import Installation
 from tests.support.servers import alive
 from tests.support.waiting import eventually
 

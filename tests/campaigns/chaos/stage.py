@@ -18,16 +18,16 @@ from typing import NamedTuple, TypeVar
 
 import sqlalchemy as sa
 
-from app import create_app
 from app.accounts import service as accounts
 from app.accounts import tokens
 from app.database import RECONCILER, Lease
 from app.extensions import db
-from config import ROOT, load_settings
+from config import ROOT
 from tests.campaigns.chaos.keeper import Keeper, Service
 from tests.support.databases import migrate
 from tests.support.galleries import make_gallery, picture
-from tests.support.servers import RedisUnderTest, answers, free_port
+from tests.support.installation import Installation
+from tests.support.servers import RedisUnderTest, answers
 from tests.support.waiting import eventually
 from tests.support.web import PASSWORD
 
@@ -83,24 +83,14 @@ class Stage:
         for disk, size in ((self.data, DATA_DISK), (self.uploads, UPLOADS_DISK)):
             disk.mkdir()
             subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", disk], check=True)
-        port = free_port()
-        self.address = f"http://127.0.0.1:{port}"
         self.redis = RedisService(self.data / "redis", sockets / "redis.sock")
-        self.environ = {
-            "DATA_DIR": str(self.data),
-            "DATABASE_URL": database_url or f"sqlite:///{self.data / 'vitrine.db'}",
-            "REDIS_URL": self.redis.url,
-            "SECRET_KEY": "only for a campaign of faults",
-            "MODEL": "compact",
-            "LOG_LEVEL": "INFO",
-            "PORT": str(port),
-            "WORKERS": str(WORKERS),
-        }
-        self.settings = load_settings(self.environ)
+        environ = {"WORKERS": str(WORKERS), **({"DATABASE_URL": database_url} if database_url else {})}
+        made = Installation(self.data, self.redis, **environ)
+        self.app, self.settings, self.environ, self.address = made.app, made.settings, made.environ, made.url
+        self._close = made.close
         migrate(self.settings)
         make_gallery(self.gallery, GALLERY)
         self.index()
-        self.app = create_app(self.settings)
         self.web = Service("web", ("wsgi.py",), self.environ, self.logs)
         self.worker = Service("worker", ("-m", "worker"), self.environ, self.logs)
         self._keeper = Keeper(self.redis, self.web, self.worker)
@@ -114,8 +104,7 @@ class Stage:
     def stop(self) -> None:
         """End everything."""
         self._keeper.stop()
-        with self.app.app_context():
-            db.engine.dispose()
+        self._close()
 
     def index(self) -> bool:
         """Index the gallery, as its owner would after a look at the pictures; False where that failed."""

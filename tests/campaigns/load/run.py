@@ -24,18 +24,14 @@ import sqlalchemy as sa
 
 from app.database import PENDING, Search
 from app.extensions import db
-from config import BUNDLED_WEIGHTS
-from gallery.indexing import build
-from model import load_encoder
 from tests.campaigns.load import browsing, photographs
 from tests.campaigns.load.browsing import Browser
 from tests.campaigns.load.figures import lines
 from tests.campaigns.load.verdict import AFTER, FLOOD, LAST_VISITS, RECOVERY, STEADY, WARM_UP, Run, missed
 from tests.campaigns.load.watch import Watch
-from tests.support.databases import migrate
 from tests.support.installation import Installation
 from tests.support.postgres import postgres_server
-from tests.support.servers import answers, free_port, process, redis_server
+from tests.support.servers import redis_server
 
 CORES = 2
 ALONE = 10  # one of so many pictures of the flood comes from one browser, before the others
@@ -66,9 +62,8 @@ SHORT = Form(warm_up=5.0, steady=12.0, recovery=60.0, flood=200, uploads=8, gall
 
 @dataclass(frozen=True)
 class Site:
-    """A site that is served: where, by which processes, and what lies behind it."""
+    """An installation that is served, and by which processes."""
 
-    url: str
     roles: dict[str, int]
     installation: Installation
 
@@ -88,26 +83,16 @@ def site(form: Form, database: str) -> Iterator[Site]:
         environ = {"MAX_QUEUE": str(form.cap), "MAX_PENDING_PER_OWNER": str(form.cap_of_one)}
         if database == "postgresql":
             environ["DATABASE_URL"] = stack.enter_context(postgres_server()).url
-        port = free_port()
-        url = f"http://127.0.0.1:{port}"
-        made = Installation(directory / "data", redis, PORT=str(port), **environ)
+        made = Installation(directory / "data", redis, **environ)
         stack.callback(made.close)
-        _prepare(made, photographs.write_gallery(directory / "gallery", form.gallery))
-        log = directory / "web.log"
-        web = process("wsgi.py", environ=made.environ, log=log, ready=lambda: answers(url))
-        roles = {"web": stack.enter_context(web).popen.pid}
+        made.prepare(photographs.write_gallery(directory / "gallery", form.gallery))
+        roles = {"web": stack.enter_context(made.web()).popen.pid}
         worker = stack.enter_context(made.worker(workers=form.workers))
         searchers = made.searchers()
         (reconciler,) = worker.descendants() - set(searchers)
         roles |= {"worker": worker.popen.pid, "reconciler": reconciler}
         roles |= {f"searcher {number}": pid for number, pid in enumerate(searchers, 1)}
-        yield Site(url, roles, made)
-
-
-def _prepare(made: Installation, gallery: Path) -> None:
-    migrate(made.settings)
-    settings = made.settings
-    build(gallery, settings.index_dir, load_encoder(BUNDLED_WEIGHTS), thumbnails_dir=settings.thumbnails_dir)
+        yield Site(roles, made)
 
 
 def play(form: Form, database: str = "sqlite") -> Run:
@@ -116,7 +101,7 @@ def play(form: Form, database: str = "sqlite") -> Run:
     pictures = photographs.uploads(form.uploads)
     with site(form, database) as visited:
         with Watch(visited.roles, visited.pending, lambda: run.answers.phase) as watch:
-            asyncio.run(_play(form, visited.url, run, pictures))
+            asyncio.run(_play(form, visited.installation.url, run, pictures))
         run.samples, run.depths = watch.samples, watch.depths
     return run
 
