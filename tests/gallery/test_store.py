@@ -1,4 +1,4 @@
-"""An index opened for searching."""
+"""The store: an index opened for searching."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def test_scores_are_the_cosines_of_float64(store: Store, index: Index) -> None:
 
 def test_items_left_out_are_replaced_by_the_next(store: Store) -> None:
     item = store.catalog.at(3)
-    everyone = [found for found, _ in store.search(store.feature(item.id), 12)]
-    others = store.search(store.feature(item.id), 10, exclude=[item.id, everyone[4].id])
-    assert [found for found, _ in others] == everyone[1:4] + everyone[5:]
+    ranked = [found for found, _ in store.search(store.feature(item.id), 12)]
+    others = store.search(store.feature(item.id), 10, exclude=[item.id, ranked[4].id])
+    assert [found for found, _ in others] == ranked[1:4] + ranked[5:]
 
 
 def test_many_queries_are_answered_as_each_alone(store: Store) -> None:
@@ -56,7 +56,7 @@ def test_a_query_without_direction_or_of_another_width_is_refused(store: Store, 
         store.search(vector, 10)  # type: ignore[arg-type]
 
 
-def test_the_vector_of_an_unknown_item_is_refused(store: Store) -> None:
+def test_the_feature_of_an_unknown_item_is_refused(store: Store) -> None:
     with pytest.raises(ItemMissingError) as caught:
         store.feature("0" * 16)
     assert caught.value.code == "item_gone"
@@ -67,7 +67,7 @@ def test_a_missing_index_is_refused_with_the_command_that_makes_one(index: Index
         index.open()
 
 
-def test_the_vectors_are_mapped_and_cannot_be_written(store: Store) -> None:
+def test_the_features_are_mapped_and_cannot_be_written(store: Store) -> None:
     assert not store.features.flags.writeable
     assert not store.features.flags.owndata
 
