@@ -55,7 +55,7 @@ class Report:
         tables = {}
         for section, rows in self.sections.items():
             lines = [f"### {section}", "", f"{machine()}.", ""]
-            lines += ["| figure | ours | peer | ratio | to reach |", "| --- | --- | --- | --- | --- |"]
+            lines += ["| figure | ours | peer | ratio | target |", "| --- | --- | --- | --- | --- |"]
             lines += [
                 f"| {row.figure} | {row.ours} | {row.peer} | {row.ratio} | {row.target} |" for row in rows
             ]

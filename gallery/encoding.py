@@ -1,8 +1,8 @@
-"""The road from files to vectors: reading threads ahead, one encoder behind, little in between.
+"""Turn files into features: threads read ahead, the calling thread encodes, little waits in between.
 
-Pillow and NumPy let go of the interpreter's lock while they decode and resize, so threads are enough to keep
-the encoder in the calling thread at work. What waits between them is bounded, whatever the number of
-pictures.
+Called by indexing and evaluation. Pillow and NumPy release the interpreter's lock while they decode and
+resize, so that threads are enough to keep the encoder busy. The number of decoded pictures in memory is
+bounded, however many files there are.
 """
 
 from __future__ import annotations
@@ -18,104 +18,106 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gallery.featurelog import FeatureLog
-from gallery.reading import Encoder, PictureReader, Read
-from gallery.scanning import Found, Skipped
+from gallery.reading import Encoder, PictureReader, ReadResult
+from gallery.scanning import CandidateFile, FileIssue
 from gallery.vectors import unit, usable
 from model.pictures import PictureInfo
 
 BATCH_SIZE = 16
-_NO_DIRECTION = "the encoder gave a vector with NaN or infinity, or of only zeros"
+_NO_DIRECTION = "the encoder returned a feature with NaN or infinity, or of only zeros"
 _WAITING_BATCHES = 4
 
 Progress = Callable[[int, int], None]
-"""Is told how many files are done, and of how many."""
+"""Called with the number of files done and the number of all files."""
 
 
-class Located(NamedTuple):
-    """A file and the content found in it; its vector is known."""
+class HashedFile(NamedTuple):
+    """A file and the SHA-256 of its bytes, for which there is a feature."""
 
-    found: Found
+    file: CandidateFile
     sha256: str
 
 
 def default_workers() -> int:
-    """Return how many threads read pictures unless told otherwise: one for each core this process may use."""
+    """Return the default number of reading threads: one for each core this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def encode_files(
-    files: Sequence[Found],
+    files: Sequence[CandidateFile],
     reader: PictureReader,
     encoder: Encoder,
     log: FeatureLog,
     *,
-    unchanged: Callable[[Found], str | None] = lambda found: None,
+    unchanged: Callable[[CandidateFile], str | None] = lambda file: None,
     batch_size: int = BATCH_SIZE,
     workers: int | None = None,
     progress: Progress | None = None,
-) -> tuple[list[Located], list[Skipped]]:
-    """See to it that every file's content has a vector, known to `reader` before or in `log` now.
+) -> tuple[list[HashedFile], list[FileIssue]]:
+    """Encode all files whose bytes have no feature yet.
 
     Parameters
     ----------
-    files : sequence of Found
-        In the order to go by.
+    files : sequence of CandidateFile
+        Read in this order.
     reader : PictureReader
-        Reads them.
+        Reads them, and knows which contents have a feature already.
     encoder : Encoder
         Called in this thread only.
     log : FeatureLog
-        Receives every new vector, flushed with each batch.
+        Receives every new feature, flushed after each batch.
     unchanged : callable
-        Returns the SHA-256 of a file that need not be read again.
+        Returns the SHA-256 of a file that need not be read again, else None.
     batch_size : int
-        Pictures of equal shape encoded together.
+        Number of pictures of equal shape that are encoded together.
     workers : int, optional
-        Reading threads; `default_workers` unless given.
+        Number of reading threads; `default_workers` by default.
     progress : callable, optional
         Called after every file.
 
     Returns
     -------
-    located : list of Located
-        Files with a vector.
-    skipped : list of Skipped
-        Files without, and why.
+    hashed : list of HashedFile
+        Files that have a feature, in the order of `files`.
+    skipped : list of FileIssue
+        Files without a feature, and why; sorted by path.
     """
     batches = _Batches(encoder, log, batch_size)
-    done: list[Located] = []
-    unreadable: list[Skipped] = []
+    done: list[HashedFile] = []
+    unreadable: list[FileIssue] = []
     ahead = _read_ahead(files, reader, unchanged, workers or default_workers(), batch_size)
-    with closing(ahead) as reads:
-        for number, read in enumerate(reads, start=1):
-            if read.reason and not read.sha256:
-                unreadable.append(Skipped(read.found.path, read.reason))
+    with closing(ahead) as results:
+        for number, result in enumerate(results, start=1):
+            if result.reason and not result.sha256:
+                unreadable.append(FileIssue(result.file.path, result.reason))
             else:
-                done.append(Located(read.found, read.sha256))
-                batches.take(read)
+                done.append(HashedFile(result.file, result.sha256))
+                batches.add(result)
             if progress is not None:
                 progress(number, len(files))
         batches.flush()
-    located = [file for file in done if file.sha256 not in batches.refused]
-    refused = [Skipped(found.path, batches.refused[sha]) for found, sha in done if sha in batches.refused]
-    return located, sorted(unreadable + refused)
+    hashed = [each for each in done if each.sha256 not in batches.refused]
+    refused = [
+        FileIssue(file.path, batches.refused[sha256]) for file, sha256 in done if sha256 in batches.refused
+    ]
+    return hashed, sorted(unreadable + refused)
 
 
 def _read_ahead(
-    files: Sequence[Found],
+    files: Sequence[CandidateFile],
     reader: PictureReader,
-    unchanged: Callable[[Found], str | None],
+    unchanged: Callable[[CandidateFile], str | None],
     workers: int,
     batch_size: int,
-) -> Generator[Read]:
-    """Yield what the threads have read, in order, never more than a few batches ahead of the caller."""
-    waiting: deque[Future[Read] | Read] = deque()
+) -> Generator[ReadResult]:
+    """Yield the threads' results in order, never more than a few batches ahead of the caller."""
+    waiting: deque[Future[ReadResult] | ReadResult] = deque()
     with ThreadPoolExecutor(workers, thread_name_prefix="pictures") as pool:
         try:
-            for found in files:
-                sha256 = unchanged(found)
+            for file in files:
+                sha256 = unchanged(file)
                 known = sha256 is not None and reader.finished(sha256)
-                waiting.append(Read(found, sha256 or "") if known else pool.submit(reader.read, found))
+                waiting.append(ReadResult(file, sha256 or "") if known else pool.submit(reader.read, file))
                 if len(waiting) >= workers + 2 * batch_size:
                     yield _result(waiting.popleft())
             while waiting:
@@ -124,8 +126,8 @@ def _read_ahead(
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _result(read: Future[Read] | Read) -> Read:
-    return read if isinstance(read, Read) else read.result()
+def _result(entry: Future[ReadResult] | ReadResult) -> ReadResult:
+    return entry if isinstance(entry, ReadResult) else entry.result()
 
 
 class _Batches:
@@ -140,15 +142,15 @@ class _Batches:
             list
         )
 
-    def take(self, read: Read) -> None:
-        if read.reason:
-            self.refused[read.sha256] = read.reason
-        if read.tensor is None or read.info is None:
+    def add(self, result: ReadResult) -> None:
+        if result.reason:
+            self.refused[result.sha256] = result.reason
+        if result.tensor is None or result.info is None:
             return
-        group = self._groups[read.tensor.shape]
-        group.append((read.sha256, read.info, read.tensor))
+        group = self._groups[result.tensor.shape]
+        group.append((result.sha256, result.info, result.tensor))
         if len(group) == self._batch_size:
-            self._encode(read.tensor.shape)
+            self._encode(result.tensor.shape)
         elif sum(map(len, self._groups.values())) >= _WAITING_BATCHES * self._batch_size:
             self._encode(max(self._groups, key=lambda shape: len(self._groups[shape])))
 

@@ -1,4 +1,4 @@
-"""What can go wrong with an index, as branches of Vitrine's error tree."""
+"""Errors of the gallery, branches of Vitrine's error tree; raised in `gallery`, caught by its callers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from model.errors import VitrineError
 
 
 class StoreError(VitrineError):
-    """The index could not be written or used; base of all below."""
+    """The index cannot be written or used; base of all errors below."""
 
 
 class IndexMissingError(StoreError):
@@ -16,7 +16,7 @@ class IndexMissingError(StoreError):
 
 
 class IndexCorruptError(StoreError):
-    """A file of the index is not the one that was written: a byte flipped, an end cut off."""
+    """A file of the index differs from what was written, such as by a flipped byte or a truncation."""
 
     code = "no_index"
 
@@ -28,12 +28,12 @@ class IndexBusyError(StoreError):
 
 
 class FingerprintError(StoreError):
-    """The index was made with another encoder than the query; the message names the mending command."""
+    """The index was made with another encoder; the message names the command that fixes it."""
 
     code = "index_mismatch"
 
 
 class ItemMissingError(StoreError):
-    """The index holds no such item."""
+    """The index has no such item."""
 
     code = "item_gone"

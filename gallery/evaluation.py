@@ -1,4 +1,8 @@
-"""How well an encoder's neighbours agree with labels."""
+"""Measure an encoder: how well the nearest pictures agree with labels.
+
+Called by ``flask gallery evaluate`` and by the training. Imports the rest of `gallery`; the encoder is an
+argument.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ from gallery.featurelog import FeatureLog
 from gallery.files import writing
 from gallery.locks import exclusive
 from gallery.reading import Encoder, PictureReader
-from gallery.scanning import Skipped, scan
+from gallery.scanning import FileIssue, scan
 from model.fingerprint import Fingerprint
 
 TOP = 10
@@ -31,12 +35,13 @@ class Scores:
     Attributes
     ----------
     p_at_1, p_at_10 : float
-        Share of the nearest one, or ten, that bear the query's label.
+        Share of the first result, or the first ten, that have the query's label.
     map_at_10 : float
-        Mean of AP@10 = (1 / min(10, R)) * sum over ranks r <= 10 that bear the label of P@r, where R is the
-        number of other pictures with the label: 1 where all that could stand in the ten places stand there.
+        Mean of AP@10 = (1 / min(10, R)) * sum of P@r over the ranks r <= 10 whose result has the label,
+        where R is the number of other pictures with the label. It is 1 if the first min(10, R) results all
+        have it.
     recall_at_10 : float
-        Share of the R that is among the ten.
+        Share of the R pictures that is among the first ten.
     """
 
     p_at_1: float
@@ -47,17 +52,17 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What `evaluate` found.
+    """Result of `evaluate`.
 
     Attributes
     ----------
     model : str
         Name of the encoder.
     classes, pictures : int
-        Labels, and pictures that bear one.
+        Number of labels, and of pictures with a label.
     scores : Scores
         The means.
-    skipped : list of Skipped
+    skipped : list of FileIssue
         Files that were left out, and why.
     """
 
@@ -65,10 +70,10 @@ class Evaluation:
     classes: int
     pictures: int
     scores: Scores
-    skipped: list[Skipped]
+    skipped: list[FileIssue]
 
     def as_dict(self) -> dict[str, str | int | float]:
-        """Return model, classes, pictures and the four means, ready for JSON."""
+        """Return model, classes, pictures and the four means as values for JSON."""
         counts: dict[str, str | int | float] = {
             "model": self.model, "classes": self.classes, "pictures": self.pictures
         }  # fmt: skip
@@ -84,44 +89,44 @@ def evaluate(
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Let every picture of a labelled folder search among all the others.
+    """Search with every picture of a labelled folder among all others.
 
-    A picture's label is the folder it lies in; pictures in `root` itself have none and are left out. One
-    that is alone in its folder has nothing to find: it is no query, but may be found.
+    A picture's label is its folder; pictures in `root` itself have no label and are left out. A picture that
+    is alone in its folder has nothing to find: it is not a query, but it may be a result.
 
     Parameters
     ----------
     root : Path
-        The folder of folders.
+        A folder with one folder for each label.
     encoder : Encoder
-        Under test.
+        The encoder to measure.
     cache_dir : Path
-        Keeps features by content, so that another run is quick.
+        Where features are stored by content, so that the next run need not compute them.
     batch_size, workers, progress
         As for `gallery.indexing.build`.
 
     Raises
     ------
     StoreError
-        No picture has a label in common with another.
+        No two pictures have the same label.
     """
     root = root.expanduser().resolve()
-    found, skipped = scan(root, leave_out={cache_dir.resolve()})
-    labelled = [file for file in found if _label(file.path)]
-    skipped += [Skipped(file.path, "lies in no class folder") for file in found if not _label(file.path)]
+    files, skipped = scan(root, exclude={cache_dir.resolve()})
+    labelled = [file for file in files if _label(file.path)]
+    skipped += [FileIssue(file.path, "not in a class folder") for file in files if not _label(file.path)]
     with (
         writing(cache_dir),
         exclusive(cache_dir),
         FeatureLog(cache_dir / _cache_name(encoder.fingerprint), encoder.fingerprint) as log,
     ):
         reader = PictureReader(root, encoder, log.info)
-        located, refused = encode_files(
+        hashed, refused = encode_files(
             labelled, reader, encoder, log, batch_size=batch_size, workers=workers, progress=progress
         )
-        if not located:
-            raise StoreError(f"No picture in the folders of {root} can be used.")
-        features = log.vectors([file.sha256 for file in located])
-    names, labels = np.unique([_label(file.found.path) for file in located], return_inverse=True)
+        if not hashed:
+            raise StoreError(f"No picture in the folders below {root} can be used.")
+        features = log.features([sha256 for _, sha256 in hashed])
+    names, labels = np.unique([_label(file.path) for file, _ in hashed], return_inverse=True)
     scores = score(features, labels)
     return Evaluation(encoder.name, len(names), len(labels), scores, sorted(skipped + refused))
 
@@ -132,19 +137,19 @@ def score(features: NDArray[np.float32], labels: NDArray[np.integer]) -> Scores:
     Parameters
     ----------
     features : ndarray of float32, shape (n, D)
-        Unit vectors. A query's own row is never among its answers; equal cosines go by row.
+        Unit vectors. A query's own row is not among its results; equal scores are sorted by row.
     labels : ndarray of int, shape (n,)
-        Queries whose label nobody else bears do not count.
+        A picture whose label is unique is not a query.
 
     Raises
     ------
     StoreError
-        No label is borne twice.
+        All labels are unique.
     """
     others = np.bincount(labels)[labels] - 1
     queries = np.flatnonzero(others > 0)
     if not len(queries):
-        raise StoreError("No two pictures have the same label: put each class in a folder of its own.")
+        raise StoreError("No two pictures have the same label: put the pictures of each class in one folder.")
     engine = ExactEngine(features)
     means = np.zeros(4)
     for start in range(0, len(queries), _QUERIES):
@@ -155,14 +160,17 @@ def score(features: NDArray[np.float32], labels: NDArray[np.integer]) -> Scores:
 
 
 def _without_self(rows: NDArray[np.int64], queries: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Drop each query's own row, or the last where copies of it fill all the places before it."""
+    """Drop each query's own row, or the last row if copies of the query fill all ranks before its own."""
     own = rows == queries[:, np.newaxis]
     own[~own.any(axis=1), -1] = True
     return np.asarray(rows[~own].reshape(len(rows), -1))
 
 
 def _measures(relevant: NDArray[np.bool_], others: NDArray[np.integer]) -> NDArray[np.float64]:
-    """Sum P@1, P@10, AP@10 and recall@10 over queries; `relevant` is (Q, at most 10), `others` is R."""
+    """Sum P@1, P@10, AP@10 and recall@10 over queries.
+
+    `relevant` has shape (Q, at most 10), `others` is R, shape (Q,).
+    """
     hits = np.cumsum(relevant, axis=1)
     precision = hits / np.arange(1, relevant.shape[1] + 1)
     found = hits[:, -1]

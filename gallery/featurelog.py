@@ -1,16 +1,19 @@
-"""An append-only file of pictures' vectors by content: what a killed run has finished is not done again."""
+"""An append-only file of features, so that an interrupted run need not encode the same pictures again.
+
+Written by `gallery.encoding` during indexing and evaluation. Imports NumPy and `model`'s plain types.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gallery.closable import Closable
 from model.fingerprint import Fingerprint
 from model.pictures import PictureInfo
 
@@ -19,16 +22,16 @@ _CHECK_BYTES = 16
 _BLOCK = 4096
 
 
-class FeatureLog:
-    """Vectors of one encoder, keyed by the SHA-256 of the picture file.
+class FeatureLog(Closable):
+    """Features of one encoder, keyed by the SHA-256 of the picture file.
 
-    Records have one size and carry a checksum each: a torn or damaged one is as if never written. One process
-    writes at a time (`gallery.locks`), threads may ask meanwhile.
+    All records have the same size, and each carries a checksum: a torn or damaged record counts as absent.
+    One process may write at a time, under the lock of its folder; threads may read meanwhile.
 
     Parameters
     ----------
     path : Path
-        The file; one of another encoder is begun anew.
+        The file; it is emptied if it belongs to another encoder.
     fingerprint : Fingerprint
         Of the encoder.
     """
@@ -54,37 +57,35 @@ class FeatureLog:
     def __len__(self) -> int:
         return len(self._known)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
     def info(self, sha256: str) -> PictureInfo | None:
-        """Return format and size of a picture whose vector is here."""
+        """Return format and size of a picture whose feature is in the log, else None."""
         known = self._known.get(sha256)
         return known[1] if known else None
 
-    def append(self, sha256: str, info: PictureInfo, vector: NDArray[np.float32]) -> None:
-        """Add one picture's vector, float32, shape (D,); on the disk after the next `flush`."""
+    def append(self, sha256: str, info: PictureInfo, feature: NDArray[np.float32]) -> None:
+        """Add one picture's feature, float32, shape (D,); it is written out by the next `flush`."""
         record = np.zeros(1, self._record)
         record["sha256"] = np.frombuffer(bytes.fromhex(sha256), np.uint8)
         record["width"], record["height"] = info.width, info.height
         record["format"] = info.format.encode()
-        record["vector"] = vector
+        record["vector"] = feature
         record["check"] = np.frombuffer(_checksum(record[0].tobytes()), np.uint8)
         self._file.write(record.tobytes())
         self._known[sha256] = (self._count, info)
         self._count += 1
 
     def flush(self) -> None:
-        """Hand what was appended to the operating system, where a kill cannot reach it."""
+        """Pass appended records to the operating system, where they survive a kill of this process."""
         self._file.flush()
 
-    def vectors(self, sha256s: list[str]) -> NDArray[np.float32]:
-        """Return the vectors of known pictures, float32, shape (n, D)."""
+    def features(self, sha256s: list[str]) -> NDArray[np.float32]:
+        """Return the features of pictures in the log, float32, shape (n, D).
+
+        Raises
+        ------
+        KeyError
+            The log has no feature of one of them.
+        """
         self.flush()
         records: NDArray[Any] = np.memmap(
             self.path, self._record, mode="r", offset=_HEADER_BYTES, shape=(self._count,)
@@ -96,7 +97,7 @@ class FeatureLog:
         self._file.close()
 
     def _recover(self, header: bytes) -> int:
-        """Read the sound records, cut off a torn end, and return how many places are taken."""
+        """Read the sound records, cut off a torn end, and return the number of records in the file."""
         self._file.seek(0)
         if self._file.read(_HEADER_BYTES) != header:
             self._file.truncate(0)

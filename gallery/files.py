@@ -1,4 +1,4 @@
-"""What the disk refuses, as errors of the gallery."""
+"""Report a failing disk as an error of the gallery; used around everything that writes."""
 
 from __future__ import annotations
 
@@ -11,17 +11,22 @@ from gallery.errors import StoreError
 
 @contextlib.contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Turn the operating system's refusal to write in a folder into a clear error.
+    """Turn errors of the operating system while writing a folder into a clear message.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder that the message names.
 
     Raises
     ------
     StoreError
-        The disk is full, read-only, failing, or not ours to write.
+        The disk is full, failing or read-only, or permissions are missing.
     """
     try:
         yield
     except OSError as error:
         raise StoreError(
-            f"{error.strerror or error} while writing {folder}. What was in use stays in use; "
-            "mend that and run the same command again: it goes on where this one ended."
+            f"{error.strerror or error} while writing {folder}. The index in use is unchanged. "
+            "Fix the cause and run the same command again: it resumes."
         ) from error

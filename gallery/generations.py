@@ -2,12 +2,16 @@
 
 ::
 
-    <index>/CURRENT                     the name of the generation in use; swapped by one rename
-    <index>/generations/<name>/         features.npy, items.db, manifest.json; never written again
+    <index>/CURRENT                     name of the generation in use; replaced by one rename
+    <index>/generations/<name>/         features.npy, items.db, manifest.json; never changed once written
 
-A name is a running number and the first 16 hexadecimal digits of the manifest's SHA-256; the manifest holds
-that of the other files: the pointer vouches for everything. Who reads a generation holds a shared lock on
-its folder (`flock`, inherited by forked children), and only a generation that nobody holds is ever removed.
+A name consists of a running number and the first 16 hexadecimal digits of the manifest's SHA-256, and the
+manifest contains the SHA-256 of the other files, so that the pointer verifies everything. A reader holds a
+shared lock on its generation's folder (`flock`, inherited by forked children); only a generation without
+readers is ever removed.
+
+Read through `gallery.catalog` and `gallery.store`, written through `gallery.writer`. No NumPy, because the
+pages import it.
 """
 
 from __future__ import annotations
@@ -47,14 +51,14 @@ class Generation:
     name : str
         Which generation.
     pointer : str
-        What ``CURRENT`` said when this one was chosen; another name where that one is damaged.
+        Content of ``CURRENT`` when this one was chosen; another name if that generation is damaged.
 
     Raises
     ------
     FileNotFoundError
-        It is not there, or is being removed.
+        The generation does not exist, or is being removed.
     IndexCorruptError
-        Its manifest is not the one that its name vouches for.
+        Its manifest does not match its name.
     """
 
     def __init__(self, index_dir: Path, name: str, pointer: str) -> None:
@@ -70,7 +74,7 @@ class Generation:
 
     @property
     def replaces_damaged(self) -> bool:
-        """Whether ``CURRENT`` names another generation, which was refused."""
+        """Whether ``CURRENT`` names another generation, which is damaged."""
         return self.name != self._pointer
 
     def stale(self) -> bool:
@@ -81,7 +85,7 @@ class Generation:
             return True
 
     def verified(self, file: str, *, contents: bool = True) -> Path:
-        """Return the path of a file once it proves to be the one that was written.
+        """Return the path of a file after comparing the file with the manifest.
 
         Parameters
         ----------
@@ -93,7 +97,7 @@ class Generation:
         Raises
         ------
         IndexCorruptError
-            It is missing or another.
+            The file is missing or differs.
         """
         path, expected = self.path / file, self.manifest.files.get(file)
         if expected is None:
@@ -106,32 +110,34 @@ class Generation:
         if not sound:
             raise IndexCorruptError(
                 f"{path} has been changed since it was written ({size} bytes, {expected.size} expected); "
-                f"index again: {self.manifest.mend}"
+                f"index again: {self.manifest.reindex_command}"
             )
         return path
 
     def close(self) -> None:
-        """Let go; the generation may then be removed."""
+        """Release the generation, which may then be removed."""
         self._release()
 
 
 def open_current(index_dir: Path, use: Callable[[Generation], T]) -> T:
-    """Open the generation in use; where it is damaged, the newest sound one before it, and say so in the
-    log.
+    """Open the generation in use or, if it is damaged, the newest sound one before it.
+
+    Every damaged generation is logged as an error.
 
     Parameters
     ----------
     index_dir : Path
         The index.
     use : callable
-        Checks a generation and makes something of it; an `IndexCorruptError` sends on to an older one.
+        Checks a generation and returns what the caller needs; if it raises `IndexCorruptError`, the next
+        older generation is tried.
 
     Raises
     ------
     IndexMissingError
         There is no index.
     IndexCorruptError
-        No generation is sound; the error is that of the newest.
+        No generation is sound; the error describes the newest one.
     """
     pointer = _read_pointer(index_dir)
     first: IndexCorruptError | None = None
@@ -155,11 +161,13 @@ def open_current(index_dir: Path, use: Callable[[Generation], T]) -> T:
                 raise
         _log.error("generation %s is refused: %s", name, damage)
         first = first or damage
-    raise first or IndexCorruptError(f"{index_dir / CURRENT} names no generation, and there is none.")
+    raise first or IndexCorruptError(
+        f"{index_dir / CURRENT} names no generation, and none exists; index again: flask gallery index DIR"
+    )
 
 
 def names(index_dir: Path) -> list[str]:
-    """Return the complete generations, newest first."""
+    """Return the names of the complete generations, newest first."""
     try:
         found = [path.name for path in (index_dir / _GENERATIONS).iterdir()]
     except FileNotFoundError:
@@ -168,7 +176,7 @@ def names(index_dir: Path) -> list[str]:
 
 
 def staging(index_dir: Path) -> Path:
-    """Return an empty folder to write the next generation in; only the holder of the index's lock may ask."""
+    """Return an empty folder for the next generation; the caller holds the index's lock."""
     path = index_dir / _GENERATIONS / _STAGING
     if path.exists():
         shutil.rmtree(path)
@@ -177,9 +185,10 @@ def staging(index_dir: Path) -> Path:
 
 
 def install(index_dir: Path, manifest: Manifest) -> str:
-    """Make the staged files a generation, point ``CURRENT`` to it, and return its name.
+    """Turn the staged files into a generation, point ``CURRENT`` to it, and return its name.
 
-    Everything reaches the disk before the rename that shows it: a crash leaves the old one or the new one.
+    Everything reaches the disk before the rename that makes it visible: after a crash, either the old
+    generation is in use or the new one. The caller holds the index's lock.
     """
     folder, text = index_dir / _GENERATIONS, manifest.to_bytes()
     newest = next(iter(names(index_dir)), "0")
@@ -195,9 +204,9 @@ def install(index_dir: Path, manifest: Manifest) -> str:
 
 
 def remove_unused(index_dir: Path) -> list[str]:
-    """Remove generations older than the previous one that nobody holds, and return their names.
+    """Remove generations without readers that are older than the previous one, and return their names.
 
-    Only the holder of the index's lock may call this.
+    The caller holds the index's lock.
     """
     try:
         current = _read_pointer(index_dir)
@@ -220,7 +229,7 @@ def remove_unused(index_dir: Path) -> list[str]:
 
 
 def _hold(path: Path) -> int:
-    """Take the shared lock of a folder and return its descriptor."""
+    """Take the shared lock of a generation's folder, and return the descriptor that holds it."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     if not try_lock(descriptor, shared=True):
         os.close(descriptor)
@@ -240,7 +249,7 @@ def _read_pointer(index_dir: Path) -> str:
 
 
 def _candidates(index_dir: Path, pointer: str) -> list[str]:
-    """Return the generation in use, then the older ones; all of them where the pointer itself is damaged."""
+    """Return the generation in use, then the older ones; all of them if the pointer itself is damaged."""
     if _NAME.fullmatch(pointer):
         return [pointer, *(name for name in names(index_dir) if name < pointer)]
     return names(index_dir)

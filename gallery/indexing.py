@@ -1,4 +1,8 @@
-"""From a folder of pictures to a new generation of its index."""
+"""Bring an index up to date with a folder of pictures.
+
+Called by ``flask gallery index`` and by the tests; `build` is the only entry. Imports the rest of `gallery`;
+the encoder is an argument.
+"""
 
 from __future__ import annotations
 
@@ -7,21 +11,20 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gallery.about import read_attribution
 from gallery.catalog import Item, item_id
-from gallery.encoding import BATCH_SIZE, Located, Progress, encode_files
+from gallery.closable import Closable
+from gallery.encoding import BATCH_SIZE, HashedFile, Progress, encode_files
 from gallery.errors import IndexCorruptError, IndexMissingError, StoreError
 from gallery.featurelog import FeatureLog
 from gallery.files import writing
 from gallery.locks import exclusive
-from gallery.notes import attribution
 from gallery.reading import Encoder, PictureReader
-from gallery.scanning import Found, Skipped, scan
+from gallery.scanning import CandidateFile, FileIssue, scan
 from gallery.store import Store
 from gallery.thumbnails import Thumbnails
 from gallery.writer import write_generation
@@ -31,39 +34,39 @@ from model.pictures import PictureInfo
 _LOG = "progress.log"
 _ROWS = 4096
 _CLOCK_GRAIN = 2_000_000_000
-"""Nanoseconds: a file changed so shortly before a scan may change again and keep its time (FAT: 2 s)."""
+"""Nanoseconds. A file changed this shortly before a scan may change again without a new time (FAT: 2 s)."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a run did.
+    """Result of a run.
 
     Attributes
     ----------
     indexed, reused : int
-        Pictures that were encoded now, and those whose vector was there already.
+        Number of pictures that were encoded, and of those that had a feature already.
     removed : int
-        Pictures of the generation before that are no longer in the index.
-    skipped : list of Skipped
+        Number of pictures of the previous generation that are no longer in the index.
+    skipped : list of FileIssue
         Path and reason of each file that was left out.
     seconds : float
-        How long it took.
+        Duration of the run.
     generation : str
-        The generation in use now; the one before where nothing had changed.
+        The generation in use; the previous one if nothing has changed.
     """
 
     indexed: int
     reused: int
     removed: int
-    skipped: list[Skipped]
+    skipped: list[FileIssue]
     seconds: float
     generation: str
 
     @property
     def count(self) -> int:
-        """Pictures in the index."""
+        """Number of pictures in the index."""
         return self.indexed + self.reused
 
 
@@ -79,69 +82,73 @@ def build(
 ) -> Report:
     """Bring an index up to date with a folder.
 
-    Only new contents are encoded. A run that was killed left what it had done in a log, and the next run
-    goes on from there. Files that cannot be used are reported, files that are gone are dropped.
+    Only new contents are encoded. Features are logged batch by batch, so that an interrupted run resumes.
+    Files that cannot be used are reported, and items whose file is missing are removed.
 
     Parameters
     ----------
     root : Path
-        The folder.
+        The gallery's folder.
     index_dir : Path
-        The index; made where it is missing.
+        The index; created if missing.
     encoder : Encoder
-        Its fingerprint goes into the index.
+        Its fingerprint is stored in the index.
     thumbnails_dir : Path
-        Where thumbnails are made on the way.
+        Where thumbnails are written.
     batch_size : int
-        Pictures encoded together.
+        Number of pictures encoded together.
     workers : int, optional
-        Threads that read and decode; one for each core unless given.
+        Number of threads that read and decode; one for each core by default.
     progress : callable, optional
-        Called with the number of files done and of all.
+        Called with the number of files done and the number of all files.
 
     Raises
     ------
     IndexBusyError
         Another process is indexing.
     StoreError
-        No picture can be used, or the disk is full. The generation in use stays what it was.
+        No picture can be used, or the index cannot be written. The generation in use stays in use.
     """
     started, root = time.monotonic(), root.expanduser().resolve()
-    with writing(index_dir), exclusive(index_dir), _Before(index_dir, root, encoder.fingerprint) as before:
-        scanned, text = time.time_ns(), attribution(root)
-        found, skipped = scan(root, leave_out={index_dir.resolve(), thumbnails_dir.resolve()})
+    with (
+        writing(index_dir),
+        exclusive(index_dir),
+        _Previous(index_dir, root, encoder.fingerprint) as previous,
+    ):
+        scanned, attribution = time.time_ns(), read_attribution(root)
+        files, skipped = scan(root, exclude={index_dir.resolve(), thumbnails_dir.resolve()})
         with FeatureLog(index_dir / _LOG, encoder.fingerprint) as log:
-            known, already = _Known(before, log), len(log)
+            known, logged = _KnownFeatures(previous, log), len(log)
             reader = PictureReader(root, encoder, known.info, Thumbnails(thumbnails_dir))
-            located, refused = encode_files(
-                found, reader, encoder, log,
-                unchanged=before.unchanged, batch_size=batch_size, workers=workers, progress=progress,
+            hashed, refused = encode_files(
+                files, reader, encoder, log,
+                unchanged=previous.unchanged, batch_size=batch_size, workers=workers, progress=progress,
             )  # fmt: skip
             skipped = sorted(skipped + refused)
-            if not located:
+            if not hashed:
                 raise _no_picture(root, skipped)
-            items = [known.item(file) for file in located]
-            generation = before.same(items, text) or write_generation(
+            items = [known.item(each) for each in hashed]
+            generation = previous.same(items, attribution) or write_generation(
                 index_dir, items, known.blocks(items), model=encoder.name, fingerprint=encoder.fingerprint,
-                root=root, attribution=text, scanned=scanned,
+                root=root, attribution=attribution, scanned=scanned,
             )  # fmt: skip
-            indexed = len(log) - already
+            indexed = len(log) - logged
         (index_dir / _LOG).unlink()
-        removed = before.removed(items)
+        removed = previous.removed(items)
     seconds = time.monotonic() - started
     return Report(indexed, len(items) - indexed, removed, skipped, seconds, generation)
 
 
-def _no_picture(root: Path, skipped: list[Skipped]) -> StoreError:
-    # An index that was good is not emptied because, say, a disk is not mounted.
+def _no_picture(root: Path, skipped: list[FileIssue]) -> StoreError:
+    # An error instead of an empty index: the folder may be empty because its disk is not mounted.
     first = f", such as {skipped[0].path} ({skipped[0].reason})" if skipped else ""
-    return StoreError(f"No picture in {root} can be used; {len(skipped)} files were left out{first}.")
+    return StoreError(f"No picture in {root} can be used; files skipped: {len(skipped)}{first}.")
 
 
-class _Before:
-    """The generation in use when a run begins, if there is a sound one, and what of it still holds.
+class _Previous(Closable):
+    """The generation in use when a run begins, if any, and what can be reused of it.
 
-    Paths hold for the same root only, vectors for the same encoder only.
+    Paths can be reused for the same root only, features for the same encoder only.
     """
 
     def __init__(self, index_dir: Path, root: Path, fingerprint: Fingerprint) -> None:
@@ -158,79 +165,74 @@ class _Before:
             self._same_root = manifest.root == str(root)
             self._same_encoder = self._store.fingerprint == fingerprint
         self._by_path = {item.path: item for item in self._items} if self._same_root else {}
-        vectors = enumerate(self._items) if self._same_encoder else ()
-        self.rows = {item.sha256: row for row, item in vectors if item.sha256}
+        reusable = enumerate(self._items) if self._same_encoder else ()
+        self.rows = {item.sha256: row for row, item in reusable if item.sha256}
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
         if self._store is not None:
             self._store.close()
 
-    def unchanged(self, found: Found) -> str | None:
-        """Return the SHA-256 of a file that has the size and time it had."""
-        item = self._by_path.get(found.path)
-        if item is None or (item.size, item.mtime) != (found.size, found.mtime):
+    def unchanged(self, file: CandidateFile) -> str | None:
+        """Return the SHA-256 of a file with the same size and time of change as before, else None."""
+        item = self._by_path.get(file.path)
+        if item is None or (item.size, item.mtime) != (file.size, file.mtime):
             return None
         return item.sha256 if item.mtime < self._scanned - _CLOCK_GRAIN else None
 
     def info(self, sha256: str) -> PictureInfo | None:
-        """Return format and size of a picture whose vector is here."""
+        """Return format and size of a picture whose feature can be reused, else None."""
         row = self.rows.get(sha256)
         if row is None:
             return None
         item = self._items[row]
         return PictureInfo(item.format, item.width, item.height)
 
-    def vectors(self, rows: list[int]) -> NDArray[np.float32]:
-        """Return the vectors of some rows, float32, shape (n, D)."""
+    def features(self, rows: list[int]) -> NDArray[np.float32]:
+        """Return the features of some rows, float32, shape (n, D)."""
         return np.asarray(self._features[rows])
 
-    def same(self, items: list[Item], text: str) -> str | None:
-        """Return the name of the generation where it says all this already."""
+    def same(self, items: list[Item], attribution: str) -> str | None:
+        """Return the generation's name if a new one would be equal, else None."""
         store = self._store
         if store is None or store.catalog.replaces_damaged or not (self._same_root and self._same_encoder):
             return None
-        unchanged = store.catalog.manifest.attribution == text and self._items == items
+        unchanged = store.catalog.manifest.attribution == attribution and self._items == items
         return store.generation if unchanged else None
 
     def removed(self, items: list[Item]) -> int:
-        """Return how many of its pictures are not among these."""
+        """Return how many of the generation's pictures are missing among these items."""
         return len({item.path for item in self._items} - {item.path for item in items})
 
 
-class _Known:
-    """The vectors of the generation before and of the log, as one."""
+class _KnownFeatures:
+    """The features of the previous generation and of the log together."""
 
-    def __init__(self, before: _Before, log: FeatureLog) -> None:
-        self._before = before
+    def __init__(self, previous: _Previous, log: FeatureLog) -> None:
+        self._previous = previous
         self._log = log
 
     def info(self, sha256: str) -> PictureInfo | None:
-        return self._log.info(sha256) or self._before.info(sha256)
+        return self._log.info(sha256) or self._previous.info(sha256)
 
-    def item(self, file: Located) -> Item:
-        path, size, mtime = file.found
-        info = self.info(file.sha256)
+    def item(self, hashed: HashedFile) -> Item:
+        path, size, mtime = hashed.file
+        info = self.info(hashed.sha256)
         if info is None:
-            raise StoreError(f"{path} has no vector.")
-        return Item(item_id(path), path, file.sha256, size, mtime, info.width, info.height, info.format)
+            raise StoreError(f"{path} has no feature.")
+        return Item(item_id(path), path, hashed.sha256, size, mtime, info.width, info.height, info.format)
 
     def blocks(self, items: list[Item]) -> Iterator[NDArray[np.float32]]:
-        """Yield the items' vectors in order, a few thousand at a time."""
+        """Yield the items' features in order, a few thousand at a time."""
         for start in range(0, len(items), _ROWS):
             contents = [item.sha256 for item in items[start : start + _ROWS]]
-            rows = [self._before.rows.get(sha256, -1) for sha256 in contents]
-            old = [place for place, row in enumerate(rows) if row >= 0]
-            new = [place for place, row in enumerate(rows) if row < 0]
+            rows = [self._previous.rows.get(sha256, -1) for sha256 in contents]
+            old = [at for at, row in enumerate(rows) if row >= 0]
+            new = [at for at, row in enumerate(rows) if row < 0]
             block = np.empty((len(contents), self._log.dim), np.float32)
             if old:
-                block[old] = self._before.vectors([rows[place] for place in old])
+                block[old] = self._previous.features([rows[at] for at in old])
             if new:
-                block[new] = self._log.vectors([contents[place] for place in new])
+                block[new] = self._log.features([contents[at] for at in new])
             yield block
 
 
@@ -240,5 +242,5 @@ def _open(index_dir: Path) -> Store | None:
     except IndexMissingError:
         return None
     except IndexCorruptError as error:
-        _log.error("no vector of the index can be used again: %s", error)
+        _log.error("the index is damaged and no feature of it is reused: %s", error)
         return None

@@ -1,4 +1,4 @@
-"""One writer at a time."""
+"""Let one process at a time write a folder; used by indexing, import, pruning, evaluation and downloads."""
 
 from __future__ import annotations
 
@@ -15,14 +15,19 @@ _LOCK = "lock"
 
 @contextlib.contextmanager
 def exclusive(folder: Path) -> Iterator[None]:
-    """Be the only process that writes in a folder, which is made where it is missing.
+    """Lock a folder against other writers; the folder is created if missing.
 
-    The lock goes with the process, however it ends.
+    The lock ends with the process, however the process ends.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder, in which a file ``lock`` is created.
 
     Raises
     ------
     IndexBusyError
-        Another process is at it; the message gives its number.
+        Another process has the lock; the message gives its process id.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / _LOCK).open("a+") as file:
@@ -30,7 +35,7 @@ def exclusive(folder: Path) -> Iterator[None]:
             file.seek(0)
             holder = file.read(20).strip() or "unknown"
             raise IndexBusyError(
-                f"Another process (number {holder}) is writing {folder}; wait until it has ended."
+                f"Another process (id {holder}) is writing {folder}; wait until it has ended."
             )
         file.truncate(0)
         file.write(f"{os.getpid()}\n")

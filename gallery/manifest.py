@@ -1,4 +1,7 @@
-"""What one generation of an index is made of."""
+"""``manifest.json``: what one generation of an index contains.
+
+Written by `gallery.writer`, read by `gallery.generations`; standard library alone.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ _FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class FileDigest:
-    """What a file must be.
+    """Size and checksum that a file must have.
 
     Attributes
     ----------
@@ -34,7 +37,7 @@ class FileDigest:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a generation is made of.
+    """Description of a generation.
 
     Attributes
     ----------
@@ -43,15 +46,15 @@ class Manifest:
     fingerprint : dict
         `model.fingerprint.Fingerprint.as_dict` of the encoder.
     root : str
-        Absolute folder that the items' paths start from.
+        Absolute path of the gallery's folder; the items' paths are relative to it.
     attribution : str
-        Text of ``ATTRIBUTION.txt`` in the root, or empty.
+        Text of the gallery's ``ATTRIBUTION.txt``, or empty.
     created : str
         ISO 8601, UTC.
     scanned : int
-        When the scan of the root began, nanoseconds since 1970: a file changed about then is hashed again.
+        Start of the scan in nanoseconds since 1970: a file changed at about that time is hashed again.
     count : int
-        Items, which is also rows of ``features.npy``.
+        Number of items, and of rows in ``features.npy``.
     files : dict of str to FileDigest
         Every other file of the generation.
     """
@@ -66,7 +69,7 @@ class Manifest:
     files: dict[str, FileDigest]
 
     @property
-    def mend(self) -> str:
+    def reindex_command(self) -> str:
         """The command that brings the index up to date."""
         return f"flask gallery index {shlex.quote(self.root)}"
 
@@ -76,17 +79,20 @@ class Manifest:
 
     @classmethod
     def from_bytes(cls, text: bytes) -> Manifest:
-        """Read ``manifest.json``.
+        """Parse ``manifest.json``.
 
         Raises
         ------
         IndexCorruptError
-            It is no manifest, or one of another version.
+            The text is not a manifest, or of another version.
         """
         try:
             values = json.loads(text)
             if values.pop("format") != _FORMAT:
-                raise IndexCorruptError("The index was written by another version of Vitrine; index again.")
+                raise IndexCorruptError(
+                    "The index was written by another version of Vitrine; "
+                    "index again: flask gallery index DIR"
+                )
             values["files"] = {name: FileDigest(**digest) for name, digest in values["files"].items()}
             return cls(**values)
         except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -1,4 +1,7 @@
-"""Names and folders for OpenMoji's pictograms, which come as code points only."""
+"""Names and folders for OpenMoji's pictograms, whose files are named by code points only.
+
+Called by `gallery.demo`; standard library, and Babel for the names of countries.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,12 @@ from pathlib import Path
 _NAMES = Path(__file__).with_name("pictogram_names.txt")
 
 TONES = frozenset(range(0x1F3FB, 0x1F400))
-"""What gives the person or hand before it one of five skin tones."""
+"""Modifiers that give the person or hand before them one of five skin tones."""
 
 _JOINERS = frozenset({0x200D, 0xFE0F, 0x20E3})
 _FLAG_LETTER, _BLACK_FLAG, _TAGS = 0x1F1E6, 0x1F3F4, 0xE0000
 
-# What a character means inside a sequence, where its own name would mislead.
+# The meaning of a character inside a sequence, where its own name would mislead.
 _MEANINGS = {
     0x2640: "woman",
     0x2642: "man",
@@ -57,7 +60,7 @@ _MEANINGS = {
     0x1F9BD: "in manual wheelchair",
 }
 
-# Folders by the first character, near enough to Unicode's own groups for browsing; the first fit counts.
+# Folders by the first character, close to Unicode's own groups; the first match counts.
 _FOLDERS = {
     "flags": "1F38C 1F3C1 1F3F3-1F3F4 1F6A9",
     "smileys": "2620 2639-263A 2763-2764 1F440-1F441 1F479-1F47B 1F47D-1F480 1F48B-1F48C 1F493-1F49F 1F4A2 "
@@ -81,14 +84,15 @@ _FOLDERS = {
     "1F5A5-1F5E1 1F5F3 1F6AA 1F6BD-1F6BF 1F6C1 1F6CB-1F6D2 1F6E0-1F6E1 1F93F-1F949 1F94A-1F94F "
     "1F97B-1F97F 1F9AF 1F9E2-1F9FF 1FA70-1FAAE",
 }
-_ELSE = "symbols"
+_OTHER_FOLDER = "symbols"
 
 
 def is_shown(code: str) -> bool:
-    """Whether a pictogram belongs into the gallery.
+    """Return whether a pictogram belongs in the gallery.
 
-    People and hands are shown once, without a skin tone: in six of them, each gesture would fill a Top-10 by
-    itself. Private characters that nobody has named are not shown, nor what only joins others.
+    People and hands are shown once, without a skin tone: with six versions each, one gesture would fill most
+    of a Top-10. Private characters without a name are not shown (they include brands), and neither are
+    characters that only join others.
 
     Parameters
     ----------
@@ -104,7 +108,7 @@ def is_shown(code: str) -> bool:
 
 
 def code_points(code: str) -> list[int]:
-    """Return the numbers of ``1F468-200D-1F33E``."""
+    """Return the code points of a text like ``1F468-200D-1F33E``."""
     return [int(part, 16) for part in code.split("-")]
 
 
@@ -120,7 +124,7 @@ def path_for(code: str) -> str:
 
 
 def _words(points: list[int]) -> str:
-    """Name a sequence after its parts."""
+    """Return a name for a sequence, made from its parts."""
     parts = [point for point in points if point not in _JOINERS]
     keycap = ["keycap"] if 0x20E3 in points else []
     return " ".join(keycap + [_word(point, at == 0) for at, point in enumerate(parts)])
@@ -135,14 +139,14 @@ def _word(point: int, itself: bool) -> str:
 
 
 def _flag(points: list[int]) -> str:
-    """Name the flag of a country or region; empty for anything else."""
+    """Return the name of the flag of a country or region; empty for anything else."""
     if points[0] == _BLACK_FLAG and points[-1] > _TAGS:
         region = "".join(chr(point - _TAGS) for point in points[1:-1])
         return f"flag {region[:2]} {region[2:]}"
     if len(points) != 2 or not all(0 <= point - _FLAG_LETTER < 26 for point in points):
         return ""
     code = "".join(chr(ord("A") + point - _FLAG_LETTER) for point in points)
-    # Countries have names in many languages; Babel knows them all, and only this gallery needs them.
+    # Imported here: only this gallery needs the names of countries.
     from babel import Locale
 
     name = unicodedata.normalize("NFKD", Locale("en").territories.get(code, code))
@@ -151,7 +155,7 @@ def _flag(points: list[int]) -> str:
 
 @functools.cache
 def _named() -> dict[int, tuple[str, str]]:
-    """Read folder and name of the characters that Unicode's tables do not name."""
+    """Return folder and name of the characters that have no name in Unicode's tables."""
     names: dict[int, tuple[str, str]] = {}
     folder = ""
     for line in _NAMES.read_text(encoding="utf-8").splitlines():
@@ -164,7 +168,9 @@ def _named() -> dict[int, tuple[str, str]]:
 
 
 def _folder(point: int) -> str:
-    return next((name for name, ranges in _folder_ranges() if any(point in span for span in ranges)), _ELSE)
+    return next(
+        (name for name, ranges in _folder_ranges() if any(point in span for span in ranges)), _OTHER_FOLDER
+    )
 
 
 @functools.cache

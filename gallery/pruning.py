@@ -1,4 +1,4 @@
-"""Remove what no index needs any more."""
+"""Remove old generations, and thumbnails that no index needs; called by ``flask gallery prune``."""
 
 from __future__ import annotations
 
@@ -16,29 +16,30 @@ from gallery.thumbnails import Thumbnails
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """How many generations and thumbnail files were removed."""
+    """Number of generations and of thumbnail files that were removed."""
 
     generations: int
     thumbnails: int
 
 
 def prune(index_dirs: Collection[Path], thumbnails_dir: Path) -> Pruned:
-    """Remove generations older than the previous one that nobody reads, and thumbnails of no remaining
-    generation.
+    """Remove unused generations, and thumbnails that belong to none of the remaining ones.
+
+    The generation in use and the one before it stay, and so does every generation that a process has open.
 
     Parameters
     ----------
     index_dirs : collection of Path
-        Every index that shares the thumbnails; none is written meanwhile.
+        Every index that shares the thumbnails; all are locked meanwhile.
     thumbnails_dir : Path
-        The thumbnails.
+        The folder of thumbnails.
 
     Raises
     ------
     IndexBusyError
-        One of them is being written, so that its thumbnails are not known yet.
+        Another process is writing one of the indexes, so that the thumbnails it needs are not known yet.
     IndexCorruptError
-        A generation's items cannot be read, so that its thumbnails are not known.
+        The items of a generation cannot be read, so that the thumbnails it needs are not known.
     """
     removed, used = 0, set[str]()
     with writing(thumbnails_dir), ExitStack() as locks:

@@ -1,4 +1,8 @@
-"""From a file to what the encoder takes: read, hash, decode, thumbnail, prepare; in several threads."""
+"""Read a file and prepare it for the encoder: hash, decode, make thumbnails, resize.
+
+Called by `gallery.encoding` from several threads; `load` also by the import of features. Imports `model`'s
+pictures, not its network: the encoder is an argument.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from gallery.scanning import Found
+from gallery.scanning import CandidateFile
 from gallery.thumbnails import Thumbnails
 from model.errors import PictureError
 from model.fingerprint import Fingerprint
@@ -24,7 +28,7 @@ MAX_FILE_BYTES = 512 * 1024 * 1024
 
 
 class Encoder(Protocol):
-    """What the gallery asks of an encoder; `model.Encoder` is one."""
+    """What the gallery needs of an encoder; `model.Encoder` provides it."""
 
     @property
     def name(self) -> str:
@@ -32,10 +36,10 @@ class Encoder(Protocol):
 
     @property
     def fingerprint(self) -> Fingerprint:
-        """What makes its vectors comparable."""
+        """Identity of the encoder: only features with equal fingerprints can be compared."""
 
     def decode(self, source: bytes) -> Image.Image:
-        """Decode a picture to RGB, perhaps smaller than it is."""
+        """Decode a picture to RGB, possibly at reduced size."""
 
     def prepare(self, image: Image.Image) -> NDArray[np.float32]:
         """Turn an RGB picture into a float32 array, shape (3, H, W)."""
@@ -45,24 +49,24 @@ class Encoder(Protocol):
 
 
 @dataclass(slots=True)
-class Read:
-    """What became of one file.
+class ReadResult:
+    """Result of reading one file.
 
     Attributes
     ----------
-    found : Found
-        Size and time of change as they were when it was read.
+    file : CandidateFile
+        Size and time of change at the moment of reading.
     sha256 : str
-        Of its bytes; empty where it could not be read.
+        Of the file's bytes; empty if the file could not be read.
     info : PictureInfo, optional
-        Only beside `tensor`.
+        Set together with `tensor`.
     tensor : ndarray of float32, shape (3, H, W), optional
-        Only where the vector is still to be made, and only for the first file with these bytes.
+        Set if the picture still has to be encoded, and only for the first file with these bytes.
     reason : str
-        Why the file cannot be used; empty where it can.
+        Why the file cannot be used; empty if it can.
     """
 
-    found: Found
+    file: CandidateFile
     sha256: str = ""
     info: PictureInfo | None = None
     tensor: NDArray[np.float32] | None = None
@@ -70,18 +74,18 @@ class Read:
 
 
 class PictureReader:
-    """Reads files of one folder.
+    """Reads the files of one folder; safe to use from several threads.
 
     Parameters
     ----------
     root : Path
         The folder.
     encoder : Encoder
-        Decodes and prepares.
+        Decodes and prepares pictures.
     known : callable
-        Tells format and size of a content whose vector is there already.
+        Returns format and size for the SHA-256 of a picture that has a feature already, else None.
     thumbnails : Thumbnails, optional
-        Made on the way.
+        Where thumbnails are written along the way.
     """
 
     def __init__(
@@ -98,54 +102,55 @@ class PictureReader:
         self._claimed: set[str] = set()
         self._lock = threading.Lock()
 
-    def read(self, found: Found) -> Read:
-        """Read one file; what is wrong with it is an answer, not an error."""
+    def read(self, file: CandidateFile) -> ReadResult:
+        """Read one file; a file that cannot be used gives a result with a reason, not an exception."""
         try:
-            found, sha256, data = load(self._root, found.path)
+            file, sha256, data = load(self._root, file.path)
         except (OSError, PictureError) as error:
-            return Read(found, reason=reason(error))
+            return ReadResult(file, reason=reason(error))
         if not self._claim(sha256):
-            return Read(found, sha256)
+            return ReadResult(file, sha256)
         try:
-            return self._decode(found, sha256, data)
+            return self._decode(file, sha256, data)
         except PictureError as error:
-            return Read(found, sha256, reason=reason(error))
+            return ReadResult(file, sha256, reason=reason(error))
 
     def finished(self, sha256: str) -> bool:
-        """Return whether this content has its vector and its thumbnails."""
+        """Return whether a picture with these bytes has its feature and its thumbnails."""
         info = self._known(sha256)
         return info is not None and (
             self._thumbnails is None or self._thumbnails.complete(sha256, info.format)
         )
 
     def _claim(self, sha256: str) -> bool:
-        """Return whether something is still to be done for this content, and nobody else is at it."""
+        """Return whether these bytes still need work that no other thread has taken."""
         if self.finished(sha256):
             return False
         with self._lock:
-            mine = sha256 not in self._claimed
+            first = sha256 not in self._claimed
             self._claimed.add(sha256)
-            return mine
+            return first
 
-    def _decode(self, found: Found, sha256: str, data: bytes) -> Read:
+    def _decode(self, file: CandidateFile, sha256: str, data: bytes) -> ReadResult:
         info = probe(data)
         image = self._encoder.decode(data)
         if self._thumbnails is not None:
             self._thumbnails.make(sha256, info.format, image)
         if self._known(sha256) is not None:
-            return Read(found, sha256)
-        return Read(found, sha256, info, self._encoder.prepare(image))
+            return ReadResult(file, sha256)
+        return ReadResult(file, sha256, info, self._encoder.prepare(image))
 
 
-def load(root: Path, path: str) -> tuple[Found, str, bytes]:
+def load(root: Path, path: str) -> tuple[CandidateFile, str, bytes]:
     """Read a whole file: its size and time of change, its SHA-256, its bytes.
 
-    Hashed and decoded from the same bytes, a file that changes meanwhile cannot get another's vector.
+    The same bytes are hashed and decoded, so that a file that changes meanwhile cannot get the feature of
+    other contents.
 
     Raises
     ------
     OSError
-        It cannot be read.
+        The file cannot be read.
     PictureError
         ``too_large``: more than `MAX_FILE_BYTES`.
     """
@@ -154,11 +159,11 @@ def load(root: Path, path: str) -> tuple[Found, str, bytes]:
         data = file.read(MAX_FILE_BYTES + 1)
     if len(data) > MAX_FILE_BYTES:
         raise PictureError("too_large", f"more than {MAX_FILE_BYTES // 1024**2} MiB")
-    return Found(path, len(data), status.st_mtime_ns), hashlib.sha256(data).hexdigest(), data
+    return CandidateFile(path, len(data), status.st_mtime_ns), hashlib.sha256(data).hexdigest(), data
 
 
 def reason(error: OSError | PictureError) -> str:
-    """Say in a line why a file cannot be used."""
+    """Describe in one line why a file cannot be used."""
     if isinstance(error, PictureError):
         return f"{error.code}: {error}"
     return "missing" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror or error}"

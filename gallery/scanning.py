@@ -1,4 +1,8 @@
-"""Which files of a folder may be pictures."""
+"""List the files of a folder that may be pictures.
+
+Called by indexing and evaluation; standard library alone. Nothing is opened here: what a file holds is
+judged when it is read (`gallery.reading`).
+"""
 
 from __future__ import annotations
 
@@ -7,12 +11,12 @@ from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from gallery.about import ABOUT_FILES
 from gallery.errors import StoreError
-from gallery.notes import NOTES
 
-# Only suffixes that no picture bears: everything else is judged by its content, not by its name.
+# Only suffixes that no picture has: any other file is judged by its content, not by its name.
 # fmt: off
-_NO_PICTURES = frozenset((
+_OTHER_SUFFIXES = frozenset((
     ".7z", ".avi", ".bz2", ".c", ".cfg", ".cpp", ".css", ".csv", ".db", ".doc", ".docx", ".gz", ".h",
     ".htm", ".html", ".ini", ".ipynb", ".js", ".json", ".jsonl", ".log", ".m4a", ".md", ".mkv", ".mov",
     ".mp3", ".mp4", ".npy", ".npz", ".ods", ".odt", ".parquet", ".pdf", ".ppt", ".pptx", ".pth", ".py",
@@ -22,50 +26,60 @@ _NO_PICTURES = frozenset((
 # fmt: on
 
 
-class Found(NamedTuple):
-    """A file that may be a picture: relative POSIX path, bytes, and time of change in nanoseconds."""
+class CandidateFile(NamedTuple):
+    """A file that may be a picture.
+
+    Attributes
+    ----------
+    path : str
+        Relative POSIX path.
+    size : int
+        Bytes.
+    mtime : int
+        Time of the last change, in nanoseconds since 1970.
+    """
 
     path: str
     size: int
     mtime: int
 
 
-class Skipped(NamedTuple):
-    """A file or folder that was left out, and why."""
+class FileIssue(NamedTuple):
+    """The path of a file or folder, and why it was skipped, is missing or has changed."""
 
     path: str
     reason: str
 
 
-def scan(root: Path, leave_out: Collection[Path] = ()) -> tuple[list[Found], list[Skipped]]:
-    """Walk a folder and all below it.
+def scan(root: Path, exclude: Collection[Path] = ()) -> tuple[list[CandidateFile], list[FileIssue]]:
+    """List the files of a folder and of all folders below it.
 
-    Hidden names are passed over in silence. Links to folders are not followed, links to files only when they
-    stay inside `root`.
+    Hidden files and folders are ignored without a report. Links to folders are not followed, links to files
+    only where they stay inside `root`.
 
     Parameters
     ----------
     root : Path
-        Where to begin; resolved.
-    leave_out : collection of Path
-        Folders not to enter, such as our own index; resolved.
+        Resolved folder.
+    exclude : collection of Path
+        Resolved folders not to enter, such as the index itself.
 
     Returns
     -------
-    found : list of Found
+    candidates : list of CandidateFile
         Sorted by path.
-    skipped : list of Skipped
-        What cannot be a picture or cannot be read.
+    skipped : list of FileIssue
+        Files that cannot be pictures, and files and folders that cannot be read; sorted by path.
 
     Raises
     ------
     StoreError
-        `root` is no folder that can be read.
+        `root` is not a folder, or cannot be read.
     """
     if not root.is_dir():
-        raise StoreError(f"{root} is no folder.")
-    found: list[Found] = []
-    skipped: list[Skipped] = []
+        raise StoreError(f"{root} is not a folder.")
+    candidates: list[CandidateFile] = []
+    skipped: list[FileIssue] = []
     folders = [root]
     while folders:
         folder = folders.pop()
@@ -75,44 +89,46 @@ def scan(root: Path, leave_out: Collection[Path] = ()) -> tuple[list[Found], lis
         except OSError as error:
             if folder == root:
                 raise StoreError(f"{root} cannot be read: {error.strerror}.") from error
-            skipped.append(Skipped(printable(folder.relative_to(root)), f"cannot be read: {error.strerror}"))
+            skipped.append(
+                FileIssue(printable(folder.relative_to(root)), f"cannot be read: {error.strerror}")
+            )
             continue
         for entry in visible:
             if entry.is_dir(follow_symlinks=False):
-                if Path(entry.path) not in leave_out:
+                if Path(entry.path) not in exclude:
                     folders.append(Path(entry.path))
-            elif entry.name not in NOTES:
-                result = _judge(entry, root)
-                if isinstance(result, Found):
-                    found.append(result)
+            elif entry.name not in ABOUT_FILES:
+                result = _examine(entry, root)
+                if isinstance(result, CandidateFile):
+                    candidates.append(result)
                 else:
                     skipped.append(result)
-    return sorted(found), sorted(skipped)
+    return sorted(candidates), sorted(skipped)
 
 
 def printable(path: Path) -> str:
-    """Return a path as text that can be shown even where it is not UTF-8."""
+    """Return a path as text that can be displayed, with escapes where it is not UTF-8."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-def _judge(entry: os.DirEntry[str], root: Path) -> Found | Skipped:
+def _examine(entry: os.DirEntry[str], root: Path) -> CandidateFile | FileIssue:
     path = Path(entry.path).relative_to(root)
     shown = printable(path)
     if os.fsencode(path) != shown.encode():
-        return Skipped(shown, "its name is not UTF-8")
+        return FileIssue(shown, "its name is not UTF-8")
     if entry.is_symlink():
         target = Path(os.path.realpath(entry.path))  # Path.resolve raises on a link to itself
         if not target.is_relative_to(root):
-            return Skipped(shown, "a link out of the folder")
+            return FileIssue(shown, "a link out of the folder")
         if target.is_dir():
-            return Skipped(shown, "a link to a folder")
+            return FileIssue(shown, "a link to a folder")
     suffix = PurePosixPath(entry.name).suffix.lower()
-    if suffix in _NO_PICTURES:
-        return Skipped(shown, f"not a picture ({suffix})")
+    if suffix in _OTHER_SUFFIXES:
+        return FileIssue(shown, f"not a picture ({suffix})")
     try:
         status = entry.stat()
         if not entry.is_file():
-            return Skipped(shown, "not a regular file")
+            return FileIssue(shown, "not a regular file")
     except OSError as error:
-        return Skipped(shown, f"cannot be read: {error.strerror}")
-    return Found(path.as_posix(), status.st_size, status.st_mtime_ns)
+        return FileIssue(shown, f"cannot be read: {error.strerror}")
+    return CandidateFile(path.as_posix(), status.st_size, status.st_mtime_ns)

@@ -1,4 +1,4 @@
-"""How an index stands to its model and its folder."""
+"""Compare an index with the model in use and with its gallery; called by ``flask gallery status``."""
 
 from __future__ import annotations
 
@@ -9,38 +9,38 @@ from pathlib import Path
 from gallery.catalog import Catalog, Item
 from gallery.errors import StoreError
 from gallery.manifest import Manifest
-from gallery.scanning import Skipped
+from gallery.scanning import FileIssue
 from gallery.store import Store
 from model.fingerprint import Fingerprint
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What `status` found.
+    """Result of `status`.
 
     Attributes
     ----------
     manifest : Manifest
-        Model, count, root and more.
+        Model, count, folder and more.
     generation : str
-        The generation that serves.
+        Name of the generation in use.
     damaged : bool
-        Whether the newest generation is damaged, so that an older one serves.
+        Whether the newest generation is damaged, so that an older one is in use.
     matches : bool
         Whether the index was made with the encoder in use.
-    changed : list of Skipped
-        Items whose file is missing, changed or unreadable, and which of these.
+    changed : list of FileIssue
+        Items whose file is missing, changed or unreadable.
     """
 
     manifest: Manifest
     generation: str
     damaged: bool
     matches: bool
-    changed: list[Skipped]
+    changed: list[FileIssue]
 
 
 def status(index_dir: Path, fingerprint: Fingerprint) -> Status:
-    """Check an index: its checksums, its encoder, and every file.
+    """Check the checksums of an index, its encoder, and the file of every item.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def status(index_dir: Path, fingerprint: Fingerprint) -> Status:
     Raises
     ------
     IndexMissingError, IndexCorruptError
-        There is none, or none is sound.
+        There is no index, or no sound generation.
     """
     with Store.open(index_dir) as store:
         return Status(
@@ -64,11 +64,11 @@ def status(index_dir: Path, fingerprint: Fingerprint) -> Status:
         )
 
 
-def _changed(catalog: Catalog) -> Iterator[Skipped]:
+def _changed(catalog: Catalog) -> Iterator[FileIssue]:
     for item in catalog.page(0, len(catalog)):
         reason = _change(catalog, item)
         if reason:
-            yield Skipped(item.path, reason)
+            yield FileIssue(item.path, reason)
 
 
 def _change(catalog: Catalog, item: Item) -> str:

@@ -1,16 +1,19 @@
-"""An index opened for searching."""
+"""An index opened for searching: items, features, and the engine that compares them.
+
+Opened by the worker, ``flask gallery search`` and library users.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from pathlib import Path
-from types import TracebackType
-from typing import Literal, Self
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gallery.catalog import Catalog, Item
+from gallery.closable import Closable
 from gallery.engines import VectorEngine
 from gallery.engines.exact import ExactEngine
 from gallery.errors import FingerprintError, IndexCorruptError, StoreError
@@ -21,25 +24,25 @@ from model.fingerprint import Fingerprint
 Verify = Literal["full", "quick"]
 
 
-class Store:
-    """One generation of an index: its items and, memory-mapped, their unit vectors.
+class Store(Closable):
+    """One generation of an index: its items and, memory-mapped, their features.
 
-    Nothing is computed at opening, and a forked child may use its parent's store.
+    Opening computes nothing, and a forked child may use its parent's store.
 
     Parameters
     ----------
     generation : Generation
         Held open until `close`.
     verify : {"full", "quick"}
-        Whether the SHA-256 of ``features.npy`` is compared, or only its size and header. ``items.db``
-        always is.
+        Compare the SHA-256 of ``features.npy``, or only its size and header. ``items.db`` is always
+        compared.
     engine : callable
-        Makes a `VectorEngine` of the mapped matrix.
+        Returns a `VectorEngine` for the mapped matrix.
 
     Raises
     ------
     IndexCorruptError
-        A file is not the one that was written.
+        A file differs from what was written.
     """
 
     def __init__(
@@ -67,23 +70,23 @@ class Store:
         verify: Verify = "full",
         engine: Callable[[NDArray[np.float32]], VectorEngine] = ExactEngine,
     ) -> Store:
-        """Open the generation in use, or, where it is damaged, the newest sound one before it.
+        """Open the generation in use or, if it is damaged, the newest sound one before it.
 
         Parameters
         ----------
         index_dir : Path
             The index.
         expected : Fingerprint, optional
-            Of the encoder that queries will come from.
+            Of the encoder that will encode the queries.
         verify, engine
-            As above.
+            As for the class.
 
         Raises
         ------
         IndexMissingError, IndexCorruptError
-            There is none, or none is sound.
+            There is no index, or no sound generation.
         FingerprintError
-            It was made with another encoder.
+            The index was made with another encoder.
         """
 
         def use(generation: Generation) -> Store:
@@ -98,14 +101,6 @@ class Store:
     def __len__(self) -> int:
         return len(self.catalog)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
     @property
     def generation(self) -> str:
         """Name of the generation."""
@@ -113,20 +108,20 @@ class Store:
 
     @property
     def features(self) -> NDArray[np.float32]:
-        """The mapped unit vectors, float32, shape (n, D), read-only; row order is the catalogue's."""
+        """The mapped features, scaled to length 1: float32, shape (n, D), read-only, rows as in `catalog`."""
         return self._features
 
     def stale(self) -> bool:
-        """Return whether another generation has come into use since."""
+        """Return whether another generation has come into use since this one was opened."""
         return self.catalog.stale()
 
     def search(self, vector: ArrayLike, k: int, *, exclude: Collection[str] = ()) -> list[tuple[Item, float]]:
-        """Return the k items most similar to a vector.
+        """Return the k items most similar to a query.
 
         Parameters
         ----------
         vector : array_like of float, shape (D,)
-            A feature of the same encoder, of any length.
+            Feature of the query from the same encoder; its length does not matter.
         k : int
             At least 1.
         exclude : collection of str
@@ -135,24 +130,25 @@ class Store:
         Returns
         -------
         list of (Item, float)
-            Best first, with the cosine of each, -1 to 1; of equal cosines the first path first. Shorter
-            than k only where the index is.
+            Best first, each with its score, the cosine from -1 to 1; equal scores are sorted by path.
+            Shorter than k only if the index has fewer items.
 
         Raises
         ------
         StoreError
-            The vector is of another width, or has no direction.
+            The feature has another width, or no direction.
         """
-        left_out = set(exclude)
-        found = self.search_many(np.asarray(vector)[np.newaxis], k + len(left_out))[0]
-        return [(item, score) for item, score in found if item.id not in left_out][:k]
+        excluded = set(exclude)
+        hits = self.search_many(np.asarray(vector)[np.newaxis], k + len(excluded))[0]
+        return [(item, score) for item, score in hits if item.id not in excluded][:k]
 
     def search_many(self, vectors: ArrayLike, k: int) -> list[list[tuple[Item, float]]]:
-        """Return for each of several vectors what `search` would, with one product for many.
+        """Return for each of several queries what `search` returns, faster than one by one.
 
         Parameters
         ----------
         vectors : array_like of float, shape (Q, D)
+            Features of the queries.
         k : int
             At least 1.
         """
@@ -165,18 +161,18 @@ class Store:
             for rows, scores in zip(hits.rows.tolist(), cosines.tolist(), strict=True)
         ]
 
-    def vector(self, item_id: str) -> NDArray[np.float32]:
-        """Return a copy of an item's unit vector, float32, shape (D,).
+    def feature(self, item_id: str) -> NDArray[np.float32]:
+        """Return a copy of an item's feature, scaled to length 1: float32, shape (D,).
 
         Raises
         ------
         ItemMissingError
-            The index holds no such item.
+            The index has no such item.
         """
         return np.array(self._features[self.catalog.row(item_id)])
 
     def close(self) -> None:
-        """Let go of the generation."""
+        """Release the generation."""
         self._engine.close()
         self._features = self._features[:0]
         self.catalog.close()
@@ -189,25 +185,26 @@ class Store:
             )
         norms = np.linalg.norm(queries, axis=1, keepdims=True)
         if not (np.isfinite(norms) & (norms > 0)).all():
-            raise StoreError("The query has no direction: it holds NaN or infinity, or only zeros.")
+            raise StoreError("The query has no direction: it contains NaN or infinity, or only zeros.")
         return np.asarray(queries / norms)
 
 
 def _mismatch(generation: Generation) -> StoreError:
-    made = f"was made with another model, or other settings, than those in use ({generation.manifest.model})"
+    made = f"was made with another model or other settings ({generation.manifest.model}) than those in use"
     if generation.replaces_damaged:
-        return IndexCorruptError(f"{generation.path} {made}.")  # that of the damaged one is the error to tell
+        # Not a FingerprintError: the damage of the newest generation is the error to report.
+        return IndexCorruptError(f"{generation.path} {made}.")
     return FingerprintError(
-        f"The index in {generation.index_dir} {made}; make it anew: {generation.manifest.mend}"
+        f"The index in {generation.index_dir} {made}; index again: {generation.manifest.reindex_command}"
     )
 
 
 def _map(path: Path, shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Map a features file, read-only; np.load parses the header as a literal and runs nothing."""
+    """Map a features file read-only; np.load parses the header as a literal and executes nothing."""
     try:
         features = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
-        raise IndexCorruptError(f"{path} is no array of numbers: {error}") from error
+        raise IndexCorruptError(f"{path} is not an array of numbers: {error}") from error
     sound = (
         isinstance(features, np.memmap)
         and features.dtype == np.dtype("<f4")

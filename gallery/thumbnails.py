@@ -1,4 +1,7 @@
-"""Small pictures for the pages, by content and shared by the indexes of all models."""
+"""Small copies of the gallery's pictures for the pages, named by content and shared by all indexes.
+
+Written by indexing and import, removed by pruning; the pages find them by `gallery.catalog.thumbnail_file`.
+"""
 
 from __future__ import annotations
 
@@ -22,25 +25,25 @@ class Thumbnails:
     Parameters
     ----------
     folder : Path
-        Made when the first thumbnail is.
+        Created with the first thumbnail.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def complete(self, sha256: str, kind: str) -> bool:
-        """Return whether all thumbnails of a picture of this format are there (an empty file is none)."""
-        return all(_has_bytes(path) for path, _ in self._wanted(sha256, kind))
+        """Return whether a picture of this format has all its thumbnails; an empty file does not count."""
+        return all(_has_bytes(path) for path, _ in self._expected(sha256, kind))
 
     def make(self, sha256: str, kind: str, image: Image.Image) -> None:
-        """Write the thumbnails that are not there yet.
+        """Write the thumbnails that are missing.
 
         Parameters
         ----------
         sha256 : str
             Of the picture file.
         kind : str
-            Its format; one that browsers do not show gets a large copy too.
+            Its format; formats that browsers do not show get a large copy too.
         image : PIL.Image.Image
             Mode RGB, upright.
 
@@ -49,12 +52,12 @@ class Thumbnails:
         StoreError
             The folder cannot be written, or the disk is full.
         """
-        for path, side in self._wanted(sha256, kind):
+        for path, side in self._expected(sha256, kind):
             if not _has_bytes(path):
                 self._write(path, jpeg(image, side, QUALITY))
 
     def prune(self, used: Collection[str]) -> int:
-        """Remove the thumbnails of all contents but these, and return how many files that were."""
+        """Remove the thumbnails of all pictures except those with these SHA-256, and return their number."""
         removed = 0
         for path in self.folder.glob("??/*"):
             if path.suffix != THUMBNAIL_SUFFIX or path.stem.removesuffix("-large") not in used:
@@ -62,11 +65,11 @@ class Thumbnails:
                 removed += 1
         return removed
 
-    def _wanted(self, sha256: str, kind: str) -> list[tuple[Path, int]]:
-        wanted = [(thumbnail_file(self.folder, sha256), THUMBNAIL_SIDE)]
+    def _expected(self, sha256: str, kind: str) -> list[tuple[Path, int]]:
+        files = [(thumbnail_file(self.folder, sha256), THUMBNAIL_SIDE)]
         if kind not in BROWSER_FORMATS:
-            wanted.append((thumbnail_file(self.folder, sha256, large=True), LARGE_SIDE))
-        return wanted
+            files.append((thumbnail_file(self.folder, sha256, large=True), LARGE_SIDE))
+        return files
 
     def _write(self, path: Path, data: bytes) -> None:
         try:

@@ -1,4 +1,4 @@
-"""Unit vectors, and what may not become one."""
+"""Normalise features to unit length, and refuse those that have no direction; used across `gallery`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _TOLERANCE = 1e-4
 
 
 def usable(vectors: NDArray[np.floating]) -> NDArray[np.bool_]:
-    """Tell which rows have a direction: all values finite, and not all zero.
+    """Return which rows have a direction: all values finite, and not all zero.
 
     Parameters
     ----------
@@ -40,26 +40,30 @@ def unit(vectors: ArrayLike) -> NDArray[np.float32]:
     Raises
     ------
     StoreError
-        A row holds NaN or infinity, or only zeros.
+        A row contains NaN or infinity, or only zeros.
     """
     rows = np.asarray(vectors)
     if not usable(rows).all():
         bad = int(np.flatnonzero(~usable(rows))[0])
-        raise StoreError(f"Vector {bad} has no direction: it holds NaN or infinity, or only zeros.")
+        raise StoreError(f"Vector {bad} has no direction: it contains NaN or infinity, or only zeros.")
     return (rows.astype(np.float64) / _norms(rows)[:, np.newaxis]).astype(np.float32)
 
 
 def require_unit(vectors: NDArray[np.float32]) -> None:
-    """Refuse rows that are not of length 1; the last gate before vectors are written.
+    """Refuse rows that are not of length 1; the last check before vectors are written.
+
+    Parameters
+    ----------
+    vectors : ndarray of float32, shape (n, D)
 
     Raises
     ------
     StoreError
-        A row is of another length, or not finite.
+        A row has another length, or is not finite.
     """
     wrong = ~(np.abs(_norms(vectors) - 1.0) <= _TOLERANCE)
     if wrong.any():
-        raise StoreError(f"Vector {int(np.flatnonzero(wrong)[0])} is not of length 1, and was not written.")
+        raise StoreError(f"Vector {int(np.flatnonzero(wrong)[0])} is not of length 1 and was not written.")
 
 
 def _norms(vectors: NDArray[np.floating]) -> NDArray[np.float64]:

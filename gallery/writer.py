@@ -1,4 +1,4 @@
-"""Write a generation and bring it into use."""
+"""Write a generation and bring it into use; called by indexing and by the import of features."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ def write_generation(
     attribution: str,
     scanned: int,
 ) -> str:
-    """Write a new generation, bring it into use, and return its name; the caller holds the index's lock.
+    """Write a new generation, bring it into use, and return its name.
+
+    The caller holds the index's lock.
 
     Parameters
     ----------
@@ -47,15 +49,15 @@ def write_generation(
     items : sequence of Item
         Sorted by path.
     blocks : iterable of ndarray of float32, shape (any, D)
-        The items' unit vectors in the same order, in pieces that fit in memory.
+        The items' features in the same order, scaled to length 1, in blocks that fit in memory.
     model, fingerprint, root, attribution, scanned
-        For the manifest; see `gallery.manifest.Manifest`.
+        Stored in the manifest; see `gallery.manifest.Manifest`.
 
     Raises
     ------
     StoreError
-        A vector is not of length 1, there are fewer or more than items, or the disk is full. The generation
-        in use stays what it was.
+        A feature is not of length 1, the numbers of features and items differ, or the items cannot be
+        written. The generation in use stays in use.
     """
     folder = generations.staging(index_dir)
     try:
@@ -94,7 +96,7 @@ def _write_features(path: Path, shape: tuple[int, int], blocks: Iterable[NDArray
             file.write(data)
             rows += len(block)
         if rows != shape[0]:
-            raise StoreError(f"{rows} vectors came for {shape[0]} items.")
+            raise StoreError(f"{rows} features were given for {shape[0]} items.")
         sync_file(file)
         return FileDigest(digest.hexdigest(), file.tell())
 
@@ -102,7 +104,7 @@ def _write_features(path: Path, shape: tuple[int, int], blocks: Iterable[NDArray
 def _write_items(path: Path, items: Sequence[Item]) -> FileDigest:
     connection = sqlite3.connect(path)
     try:
-        # No rollback journal: a half-written file is thrown away, never mended.
+        # No rollback journal: an incomplete file is deleted, never repaired.
         connection.execute("PRAGMA journal_mode = OFF")
         connection.execute(_SCHEMA)
         connection.executemany(

@@ -18,7 +18,8 @@ from flask_migrate import upgrade
 from app.cli.console import ProgressBar
 from app.extensions import db
 from config import BUNDLED_MODEL, ROOT, Settings
-from gallery import demo, notes
+from gallery import demo
+from gallery.about import SAMPLES_FILE
 from gallery.catalog import Catalog
 from gallery.errors import IndexMissingError
 from gallery.manifest import Manifest
@@ -93,7 +94,7 @@ def index(settings: Settings, environ: Mapping[str, str]) -> None:
     root = Path(found.root) if found else _gallery_of_another_model(settings) or place
     if root == place:
         _draw_demo(place)
-        drawn = (place / notes.SAMPLES).stat().st_mtime_ns
+        drawn = (place / SAMPLES_FILE).stat().st_mtime_ns
         if found is not None and found.scanned > drawn:
             return
     elif found is not None:

@@ -1,4 +1,4 @@
-"""Whoever reads a row of docs/reliability.md finds its tests by the number in their names."""
+"""The rows of docs/reliability.md and the tests with their numbers in the name match."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from config import ROOT
 
 ROWS = set(range(1, 51))
-ROOMS = (ROOT / "tests" / "faults", ROOT / "tests" / "security")
+PACKAGES = (ROOT / "tests" / "faults", ROOT / "tests" / "security")
 LISTED = re.compile(r"^\| (\d+) \|.*\| `(test_\w+\.py)`", re.MULTILINE)
 
 
 def numbered() -> Iterator[tuple[int, str]]:
-    """Number of a row, and the file of one of its tests."""
-    for path in sorted(path for room in ROOMS for path in room.glob("test_*.py")):
+    """Yield the number of a row and the file of one of its tests, for every such test."""
+    for path in sorted(path for package in PACKAGES for path in package.glob("test_*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             name = node.name if isinstance(node, ast.FunctionDef) else ""
             for number in re.findall(r"row_(\d\d)", name):

@@ -137,7 +137,7 @@ def _search(runtime: Runtime, claim: attempts.Claim) -> None:
 
 def _of_item(claim: attempts.Claim, store: Store) -> Query:
     assert claim.query_item is not None  # noqa: S101 - the database holds this for every search of this kind
-    return Query(store.vector(claim.query_item), exclude=(claim.query_item,))
+    return Query(store.feature(claim.query_item), exclude=(claim.query_item,))
 
 
 def _of_picture(runtime: Runtime, claim: attempts.Claim, store: Store) -> Query:

@@ -120,9 +120,9 @@ def status() -> None:
     click.echo(f"pictures    {manifest.count} from {manifest.root}")
     click.echo(f"model       {manifest.model}, {model['preprocess']}, D = {model['dim']}")
     if found.damaged:
-        click.echo(f"damaged     the newest generation is; mend it: {manifest.mend}")
+        click.echo(f"damaged     the newest generation is; mend it: {manifest.reindex_command}")
     if not found.matches:
-        click.echo(f"mismatch    another model is in use; make it anew: {manifest.mend}")
+        click.echo(f"mismatch    another model is in use; make it anew: {manifest.reindex_command}")
     list_some(f"{len(found.changed)} files have changed:", found.changed)
 
 

@@ -1,4 +1,4 @@
-"""Take the pictures out of an archive that nobody has looked into."""
+"""Extract the pictures of an untrusted archive; called by `gallery.download.download`."""
 
 from __future__ import annotations
 
@@ -16,39 +16,40 @@ from model.pictures import probe
 PICTURE_SUFFIXES = frozenset({*EXTENSIONS.values(), ".jpeg", ".jpe", ".jfif", ".tiff", ".heif", ".hif"})
 
 _CHUNK = 1 << 20
-_FREE_OF_RATIO = 1 << 30
+_ALWAYS_ALLOWED = 1 << 30  # bytes that any archive may unpack to, whatever its own size
 
 
 def extract(archive: Path, spool: Spool, bounds: Bounds, report: Report, progress: Progress) -> None:
-    """Write an archive's pictures below the folder, under the names they have in the archive.
+    """Extract an archive's pictures below the folder, under their names in the archive.
 
-    Links, devices and names that lead out of the folder are failures, as is a member that calls itself a
-    picture and is none. Other members are passed over; an archive inside the archive is opened, one inside
-    that is not. Pictures that are there already stay as they are.
+    Links, devices and names that lead out of the folder are failures, and so are members with the suffix of a
+    picture that are not pictures. Other members are ignored. An archive inside the archive is opened, but not
+    an archive inside that one. Pictures that exist already are not changed.
 
     Parameters
     ----------
     archive : Path
         A zip, or a tar with or without compression.
     spool : Spool
-        Where unfinished files lie; its root takes the pictures.
+        Folder of unfinished files; its root receives the pictures.
     bounds : Bounds
+        Limits of size and number.
     report : Report
         Filled in place.
     progress : callable
-        Called as ``progress(members seen, members in all or None)``.
+        Called as ``progress(members done, all members or None)``.
 
     Raises
     ------
     DownloadError
-        No archive, a damaged one, one that breaks the bounds, or a full disk.
+        The file is not an archive, is damaged or exceeds the bounds, or the disk is full.
     """
-    most = min(bounds.max_total, _FREE_OF_RATIO + bounds.max_ratio * archive.stat().st_size)
+    most = min(bounds.max_total, _ALWAYS_ALLOWED + bounds.max_ratio * archive.stat().st_size)
     _Extraction(spool, bounds, most, report, progress).unpack(archive, nested=False)
 
 
 class _Extraction:
-    """One archive, with what lies inside it."""
+    """Extraction of one archive and of the archives inside it."""
 
     def __init__(self, spool: Spool, bounds: Bounds, most: int, report: Report, progress: Progress) -> None:
         self._spool = spool
@@ -63,19 +64,21 @@ class _Extraction:
         with open_members(archive) as (members, count):
             for member in members:
                 self._seen += 1
-                # What is passed over counts as well: a tar has to be unpacked to get past it.
+                # Ignored members count as well: a tar has to be decompressed to get past them.
                 self._unpacked += member.size
                 self._check_bounds(archive)
-                self._take(member, nested)
+                self._extract(member, nested)
                 self._progress(self._seen, None if nested else count)
 
     def _check_bounds(self, archive: Path) -> None:
         if self._seen > self._bounds.max_pictures:
-            raise DownloadError(f"{archive.name} has more than {self._bounds.max_pictures:,} members.")
+            raise DownloadError(
+                f"{archive.name} has more than {self._bounds.max_pictures:,} members, the limit."
+            )
         if self._unpacked > self._most:
-            raise DownloadError(f"{archive.name} unpacks to more than {self._most:,} bytes, the bound.")
+            raise DownloadError(f"{archive.name} unpacks to more than {self._most:,} bytes, the limit.")
 
-    def _take(self, member: Member, nested: bool) -> None:
+    def _extract(self, member: Member, nested: bool) -> None:
         try:
             target = member_path(member.name)
         except ValueError as error:
@@ -86,16 +89,16 @@ class _Extraction:
         if any(part.startswith((".", "__MACOSX")) for part in target.parts):
             self._report.ignored += 1
         elif name.endswith(ARCHIVE_SUFFIXES):
-            self._take_archive(member, nested)
+            self._extract_archive(member, nested)
         elif target.suffix.lower() not in PICTURE_SUFFIXES:
             self._report.ignored += 1
         elif (self._spool.root / target).exists():
             self._report.present += 1
         else:
-            self._take_picture(member, target)
+            self._extract_picture(member, target)
         return None
 
-    def _take_archive(self, member: Member, nested: bool) -> None:
+    def _extract_archive(self, member: Member, nested: bool) -> None:
         if nested:
             return self._report.fail(member.name, "an archive inside an archive inside an archive")
         inner = self._spool.path("inner")
@@ -106,7 +109,7 @@ class _Extraction:
             inner.unlink(missing_ok=True)
         return None
 
-    def _take_picture(self, member: Member, target: PurePosixPath) -> None:
+    def _extract_picture(self, member: Member, target: PurePosixPath) -> None:
         unfinished = self._spool.path("member")
         try:
             if not self._copy(member, unfinished, self._bounds.max_bytes):
@@ -124,8 +127,8 @@ class _Extraction:
             unfinished.unlink(missing_ok=True)
 
     def _copy(self, member: Member, path: Path, most: int) -> bool:
-        """Read a member into a file; False where that failed, which is then in the report."""
-        self._spool.check_room()
+        """Copy a member into a file; return False if that failed, after adding it to the report."""
+        self._spool.check_free_space()
         left = most
         try:
             with member.open() as source, path.open("wb") as file:

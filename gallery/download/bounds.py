@@ -1,4 +1,4 @@
-"""How much may come in, and how patiently it is waited for."""
+"""Limits of a download: sizes, numbers, connections and times."""
 
 from __future__ import annotations
 
@@ -6,33 +6,33 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 Progress = Callable[[int, int | None], None]
-"""Called with the pictures that are settled, and how many there are or None where nobody knows."""
+"""Called with the number of pictures done, and the number of all pictures or None if it is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Bounds of one download.
+    """Limits of one download.
 
     Attributes
     ----------
     max_pictures : int
         Entries of a list, or members of an archive.
     max_bytes : int
-        Of one picture.
+        Bytes of one picture.
     max_total : int
         Bytes of all pictures, and of the archive itself.
     max_ratio : int
-        How many times its own size an archive may unpack to, beyond the first gigabyte.
+        Size of an unpacked archive as a multiple of its own size, beyond the first gigabyte.
     workers, per_host : int
-        Connections at once, in all and to one server.
+        Simultaneous connections, in total and to one server.
     delay : float
-        Seconds that each connection rests between two pictures of the same server.
+        Pause of a connection between two pictures of the same server, in seconds.
     attempts : int
-        For each picture.
+        Attempts for each picture.
     picture_seconds, read_timeout : float
-        For one picture, all attempts together; and between two arrivals of data.
+        Seconds for one picture in all attempts together, and seconds without any data.
     host_patience : float
-        Seconds that a server may waste without giving a picture before the rest of its pictures is left.
+        Seconds of unsuccessful attempts after which the rest of a server's pictures is skipped.
     """
 
     max_pictures: int = 1_000_000

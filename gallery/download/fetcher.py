@@ -1,4 +1,7 @@
-"""Bring the pictures of a list: many servers at once, each of them gently."""
+"""Download the pictures of a list: many servers at once, few connections and pauses for each of them.
+
+Called by `gallery.download.download`.
+"""
 
 from __future__ import annotations
 
@@ -27,27 +30,28 @@ _DECODING = 2  # pictures decoded at once: a large one takes 300 MB
 def fetch_all(
     entries: Sequence[Entry], spool: Spool, bounds: Bounds, report: Report, progress: Progress
 ) -> None:
-    """Bring every picture that is not there yet.
+    """Download every picture that is missing.
 
-    Names are made from the addresses, so that a rerun knows what is there by the files alone. A picture
-    counts only once it has been decoded: a page served as JPEG, or a picture cut off, is a failure.
+    File names are derived from the addresses, so that a second run recognises the files that exist. Every
+    picture is decoded: a web page served as JPEG or a truncated picture is a failure.
 
     Parameters
     ----------
     entries : sequence of Entry
-        Addresses, each once.
+        Different addresses.
     spool : Spool
-        Where unfinished files lie; its root takes the pictures.
+        Folder of unfinished files; its root receives the pictures.
     bounds : Bounds
+        Limits of size, number and time.
     report : Report
         Filled in place.
     progress : callable
-        Called as ``progress(settled, total)``.
+        Called as ``progress(done, total)``.
 
     Raises
     ------
     DownloadError
-        The disk is full or fails.
+        The disk is full, or cannot be written.
     """
     hosts = _missing_by_host(entries, spool.root, report)
     fetcher = _Fetcher(spool, bounds, report, progress, len(entries) + len(report.failed))
@@ -63,7 +67,7 @@ def fetch_all(
 
 
 class _Host:
-    """One server's pictures that are still to come, and how long it has wasted our time."""
+    """One server's remaining pictures, and the seconds of unsuccessful attempts since its last success."""
 
     def __init__(self) -> None:
         self.waiting: deque[tuple[Entry, str]] = deque()
@@ -71,27 +75,27 @@ class _Host:
 
 
 def _missing_by_host(entries: Sequence[Entry], root: Path, report: Report) -> dict[str, _Host]:
-    there = {path.stem for path in root.iterdir() if path.suffix in EXTENSIONS.values()}
+    present = {path.stem for path in root.iterdir() if path.suffix in EXTENSIONS.values()}
     hosts: dict[str, _Host] = defaultdict(_Host)
     for entry in entries:
         stem = stem_for(*entry)
-        if stem in there:
+        if stem in present:
             report.present += 1
         else:
             hosts[urlsplit(entry.url).netloc].waiting.append((entry, stem))
     return hosts
 
 
-class _Stopped(Exception):  # noqa: N818 - no error: the user has had enough, or another lane met one
-    """Leave off at once."""
+class _Stopped(Exception):  # noqa: N818 - not an error: the user, or an error elsewhere, has ended the run
+    """The download is to end at once."""
 
 
-class _Refused(Exception):  # noqa: N818
-    """One picture is not to be had; the message says why."""
+class _Failed(Exception):  # noqa: N818
+    """One picture cannot be downloaded; the message is the reason."""
 
 
 class _Fetcher:
-    """What the lanes share."""
+    """State that the connections share."""
 
     def __init__(self, spool: Spool, bounds: Bounds, report: Report, progress: Progress, total: int) -> None:
         self._spool = spool
@@ -113,57 +117,57 @@ class _Fetcher:
         self._stopping.set()
 
     def drain(self, host: _Host) -> None:
-        """Fetch one server's pictures in turn over one connection; several lanes may share a host."""
+        """Download a server's pictures one by one over one connection; several threads may share a host."""
         with web.new_session() as session:
             while not self._stopping.is_set():
                 try:
                     entry, stem = host.waiting.popleft()
                 except IndexError:
                     return
-                self._spool.check_room()
+                self._spool.check_free_space()
                 begun = time.monotonic()
-                reason, size = self._one(entry, stem, host, session)
+                reason, size = self._download(entry, stem, host, session)
                 host.wasted = host.wasted + time.monotonic() - begun if reason else 0.0
-                self._settle(entry, reason, size)
+                self._record(entry, reason, size)
                 if host.waiting:
                     self._stopping.wait(self._bounds.delay)
 
-    def _one(self, entry: Entry, stem: str, host: _Host, session: requests.Session) -> tuple[str, int]:
-        """Fetch one picture; returns why it was not had, empty if it was, and its bytes."""
+    def _download(self, entry: Entry, stem: str, host: _Host, session: requests.Session) -> tuple[str, int]:
+        """Download one picture; return the reason of a failure, else an empty string, and its bytes."""
         if self._report.bytes >= self._bounds.max_total:
-            return f"not asked for: {self._bounds.max_total:,} bytes have come in, which is the bound", 0
+            return f"not requested: the limit of {self._bounds.max_total:,} bytes is reached", 0
         if host.wasted >= self._bounds.host_patience:
-            return "not asked for: its server has given nothing for too long", 0
+            return "not requested: its server has delivered nothing for too long", 0
         unfinished = self._spool.path(stem)
         try:
-            kind = self._bring(entry.url, unfinished, session)
+            kind = self._fetch(entry.url, unfinished, session)
             size = unfinished.stat().st_size
             return self._spool.place(unfinished, PurePosixPath(stem + EXTENSIONS[kind])) or "", size
         except _Stopped:
             return "not finished: stopped", 0
-        except _Refused as error:
+        except _Failed as error:
             return str(error), 0
         finally:
             unfinished.unlink(missing_ok=True)
 
-    def _bring(self, url: str, unfinished: Path, session: requests.Session) -> str:
-        """Download and decode one picture; returns its format."""
+    def _fetch(self, url: str, unfinished: Path, session: requests.Session) -> str:
+        """Download and decode one picture; return its format."""
         try:
             download(url, unfinished, limits=self._limits, progress=self._check, session=session)
             with self._decoding:
-                # To the end, since a length that was never announced cannot tell that the end is missing.
+                # Decoded completely: without a Content-Length, only decoding shows that the end is missing.
                 open_rgb(unfinished, short_side=64)
                 return probe(unfinished).format
         except PictureError as error:
-            raise _Refused(f"{error.code}: {error}") from error
+            raise _Failed(f"{error.code}: {error}") from error
         except DownloadError as error:
-            raise _Refused(str(error).removeprefix(f"{url}: ")) from error
+            raise _Failed(str(error).removeprefix(f"{url}: ")) from error
 
     def _check(self, done: int, total: int | None) -> None:
         if self._stopping.is_set():
             raise _Stopped
 
-    def _settle(self, entry: Entry, reason: str, size: int) -> None:
+    def _record(self, entry: Entry, reason: str, size: int) -> None:
         with self._lock:
             if reason:
                 self._report.fail(entry.url, reason)

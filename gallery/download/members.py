@@ -1,4 +1,7 @@
-"""The members of a zip or tar archive as one stream, read with no trust in what it claims."""
+"""Read the members of an untrusted zip or tar archive as one stream.
+
+Called by `gallery.download.archives`; standard library alone.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ from model.errors import DownloadError
 
 READ_ERRORS = (
     EOFError,
-    NotImplementedError,  # a compression that Python does not know
+    NotImplementedError,  # a compression method that Python does not support
     OSError,
     RuntimeError,  # an encrypted member
     ValueError,
@@ -30,13 +33,13 @@ READ_ERRORS = (
     zipfile.BadZipFile,
     zlib.error,
 )
-"""What a damaged or hostile archive makes the standard library raise."""
+"""Exceptions that the standard library raises for damaged or hostile archives."""
 
 _MAX_HEADER = 16 << 20
 
 
 class Member(NamedTuple):
-    """One entry: its name, its size as claimed, whether it is a plain file, and how to read it."""
+    """A member: its name, the size it claims, whether it is a regular file, and a function that opens it."""
 
     name: str
     size: int
@@ -46,19 +49,19 @@ class Member(NamedTuple):
 
 @contextlib.contextmanager
 def open_members(path: Path) -> Iterator[tuple[Iterator[Member], int | None]]:
-    """Open an archive, whose kind is told by its content.
+    """Open an archive; its kind is recognised by its content.
 
     Yields
     ------
     members : iterator of Member
-        Folders are left out. Each is to be read before the next is asked for.
+        Without folders. Each member must be read before the next one is requested.
     count : int or None
-        How many there are, where the archive says so.
+        Number of members, if the archive states it.
 
     Raises
     ------
     DownloadError
-        It is no archive, or a damaged one, which may show only while it is read.
+        The file is not an archive, or is damaged, which may be found only while it is read.
     """
     with contextlib.ExitStack() as stack:
         try:
@@ -69,7 +72,7 @@ def open_members(path: Path) -> Iterator[tuple[Iterator[Member], int | None]]:
                 stream = cast("IO[bytes]", _HeaderGuard(stack.enter_context(_decompressed(path))))
                 yield _tar_members(stack.enter_context(tarfile.open(fileobj=stream, mode="r:"))), None
         except READ_ERRORS as error:
-            raise DownloadError(f"{path.name} is no archive, or a damaged one: {error}.") from error
+            raise DownloadError(f"{path.name} is not an archive, or is damaged: {error}.") from error
 
 
 def _zip_members(archive: zipfile.ZipFile) -> Iterator[Member]:
@@ -83,7 +86,7 @@ def _zip_members(archive: zipfile.ZipFile) -> Iterator[Member]:
 
 def _tar_members(archive: tarfile.TarFile) -> Iterator[Member]:
     while (info := archive.next()) is not None:
-        cast("Any", archive).members.clear()  # else every header of a long archive would stay in memory
+        cast("Any", archive).members.clear()  # or every header of a long archive stays in memory
         if info.size < 0:
             raise tarfile.ReadError("a member has a negative size")
         if not info.isdir():
@@ -94,7 +97,7 @@ def _tar_members(archive: tarfile.TarFile) -> Iterator[Member]:
 def _open_tar_member(archive: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
     file = archive.extractfile(info)
     if file is None:
-        raise tarfile.ReadError("not a plain file")
+        raise tarfile.ReadError("not a regular file")
     return file
 
 
@@ -111,7 +114,7 @@ def _decompressed(path: Path) -> IO[bytes]:
 
 
 class _HeaderGuard:
-    """Refuses huge single reads: tarfile reads a long header whole, and 8 GB of zeros pack into 8 MB."""
+    """Refuses huge single reads: tarfile reads a long header at once, and 8 GB of zeros compress to 8 MB."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -119,5 +122,5 @@ class _HeaderGuard:
 
     def read(self, size: int) -> bytes:
         if size > _MAX_HEADER:
-            raise tarfile.ReadError(f"it asks for {size:,} bytes at once")
+            raise tarfile.ReadError(f"a header claims {size:,} bytes")
         return self._file.read(size)

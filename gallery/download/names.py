@@ -1,4 +1,4 @@
-"""File names made from what strangers wrote: never a way out of the folder, never too long."""
+"""Safe file names from untrusted addresses and archives: inside the folder, and never too long."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EXTENSIONS = {
     "HEIF": ".heic",
     "AVIF": ".avif",
 }
-"""The extension each format is stored with, whatever its address claims."""
+"""Extension of the stored file for each format, whatever the address claims."""
 
 _MAX_STEM_BYTES = 80
 _MAX_PART_BYTES = 255
@@ -26,10 +26,11 @@ _MAX_PATH_BYTES = 1024
 
 
 def stem_for(url: str, name: str = "") -> str:
-    """Return the file name, without extension, under which the picture at `url` is kept.
+    """Return the file name, without extension, of the picture at `url`.
 
-    It reads like the given name or the end of the address, and ends in 8 hexadecimal digits of the address's
-    SHA-256: two addresses never share a name, and the same address has the same name in every run.
+    It starts with the given name or the end of the address, and ends with 8 hexadecimal digits of the
+    address's SHA-256: different addresses have different names, and an address has the same name in every
+    run.
     """
     readable = name or PurePosixPath(unquote(urlsplit(url).path)).stem
     digest = hashlib.sha256(url.encode("utf-8", "surrogatepass")).hexdigest()[:8]
@@ -37,12 +38,12 @@ def stem_for(url: str, name: str = "") -> str:
 
 
 def member_path(name: str) -> PurePosixPath:
-    """Return where a member of an archive may be written, relative to the folder.
+    """Return the path of an archive member relative to the folder.
 
     Raises
     ------
     ValueError
-        The name leads out of the folder, or no file could bear it.
+        The name leads out of the folder, or is not a valid file name.
     """
     parts = name.split("/")
     if name.startswith("/") or "\\" in name or re.match(r"[A-Za-z]:", name):
@@ -58,7 +59,7 @@ def member_path(name: str) -> PurePosixPath:
 
 
 def _plain(text: str) -> str:
-    """Keep letters, marks and digits of every script; all else becomes single hyphens."""
+    """Keep letters, marks and digits of every script; replace everything else by single hyphens."""
     kept = (
         char if unicodedata.category(char)[0] in "LMN" or char == "_" else "-"
         for char in unicodedata.normalize("NFC", text[:500])

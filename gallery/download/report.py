@@ -1,4 +1,4 @@
-"""What a download has come to."""
+"""Result of a download; filled by `archives`, `fetcher` and `urllist`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 
 class Failure(NamedTuple):
-    """One picture that was not had: its address or its name in the archive, and why."""
+    """A picture that failed: its address or its name in the archive, and the reason."""
 
     source: str
     reason: str
@@ -20,13 +20,13 @@ class Report:
     Attributes
     ----------
     written, present : int
-        Pictures that are new, and pictures that lay there already.
+        Number of new pictures, and of pictures that existed already.
     ignored : int
-        Members of an archive that are no pictures by their names.
+        Number of archive members whose names are not those of pictures.
     bytes : int
-        Of the new pictures.
+        Total size of the new pictures.
     failed : list of Failure
-        What was not had, and why.
+        Failures with the reason.
     """
 
     written: int = 0
@@ -37,15 +37,15 @@ class Report:
 
     @property
     def done(self) -> int:
-        """Pictures that are settled in one way or another."""
+        """Number of pictures that are done: new, present or failed."""
         return self.written + self.present + len(self.failed)
 
     def fail(self, source: str, reason: str) -> None:
-        """Note a failure."""
+        """Add a failure."""
         self.failed.append(Failure(source, reason))
 
     def as_dict(self) -> dict[str, Any]:
-        """Return everything, ready for JSON."""
+        """Return all values for JSON."""
         values = asdict(self)
         values["failed"] = [failure._asdict() for failure in self.failed]
         return values

@@ -1,4 +1,4 @@
-"""Where pictures can be had: open photo sets by name, archives, and lists of addresses."""
+"""Sources of pictures: open photo sets by name, archives, and lists of addresses."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class PhotoSet:
     Attributes
     ----------
     urls : tuple of str
-        Addresses of one and the same archive, tried in turn.
+        Addresses of the same archive, tried in turn.
     md5 : str
-        Of the archive, as torchvision lists it.
+        MD5 of the archive, as torchvision lists it.
     pictures, megabytes : int
-        What is to be expected.
+        Expected number of pictures and size of the archive.
     attribution : str
-        Goes to ``ATTRIBUTION.txt`` beside the pictures, and from there to the pages.
+        Written to ``ATTRIBUTION.txt`` beside the pictures, and shown by the site.
     """
 
     urls: tuple[str, ...]
@@ -76,21 +76,21 @@ PHOTO_SETS = {
         "License: CC BY 4.0.",
     ),
 }
-"""Photo sets by the names under which ``flask gallery download`` knows them."""
+"""Photo sets by their names in ``flask gallery download``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where pictures are to come from.
+    """A source of pictures.
 
     Attributes
     ----------
     kind : {"archive", "list"}
-        What lies there.
+        Type of the file.
     place : Path or tuple of str
-        A file here, or addresses of the same file.
+        A local file, or addresses of the same file.
     md5, attribution : str
-        Of a photo set; empty for others.
+        Of a photo set; empty for other sources.
     """
 
     kind: Literal["archive", "list"]
@@ -100,12 +100,12 @@ class Source:
 
 
 def find_source(text: str) -> Source:
-    """Tell what is meant: a photo set's name, a local file, or the address of an archive or a list.
+    """Return the source for a photo set's name, a local file, or the address of an archive or a list.
 
     Raises
     ------
     DownloadError
-        It is none of these; the message says what would be.
+        The text is none of these; the message lists what is possible.
     """
     if text in PHOTO_SETS:
         chosen = PHOTO_SETS[text]
@@ -118,17 +118,17 @@ def find_source(text: str) -> Source:
         name = place.name.lower()
         if not place.is_file():
             sets = ", ".join(PHOTO_SETS)
-            raise DownloadError(f"{text!r} is no file here and no photo set; there are: {sets}.")
+            raise DownloadError(f"{text!r} is neither a file nor a photo set. Photo sets: {sets}.")
     if name.endswith(ARCHIVE_SUFFIXES):
         return Source("archive", place)
     if name.endswith(LIST_SUFFIXES):
         return Source("list", place)
     endings = ", ".join(ARCHIVE_SUFFIXES + LIST_SUFFIXES)
-    raise DownloadError(f"{text!r} is neither an archive nor a list; their names end in: {endings}.")
+    raise DownloadError(f"{text!r} is neither an archive nor a list. Their names end in: {endings}.")
 
 
 def _last_part(url: str) -> str:
     try:
         return PurePosixPath(urlsplit(url).path).name.lower()
     except ValueError as error:
-        raise DownloadError(f"{url!r} is no web address: {error}.") from error
+        raise DownloadError(f"{url!r} is not a web address: {error}.") from error

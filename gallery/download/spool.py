@@ -1,4 +1,4 @@
-"""The hidden folder where a download keeps what is not finished, and how a picture leaves it."""
+"""The hidden folder of a download's unfinished files; finished pictures are moved out of it."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _SPARE_BYTES = 256 << 20
 
 
 class Spool:
-    """Pictures go from here to their places in one step, so that no half picture ever has a name.
+    """Folder of unfinished files; a finished picture gets its final name by one rename, never before.
 
     Attributes
     ----------
     root : Path
-        The gallery folder.
+        The gallery's folder.
     folder : Path
-        Hidden below it, so that the indexer passes it over.
+        Hidden folder below it, which indexing ignores.
     """
 
     def __init__(self, root: Path) -> None:
@@ -31,7 +31,7 @@ class Spool:
         self.folder = self.root / FOLDER
 
     def path(self, name: str) -> Path:
-        """Where an unfinished file called `name` lies."""
+        """Return the path of an unfinished file."""
         return self.folder / name
 
     def place(self, unfinished: Path, target: PurePosixPath) -> str | None:
@@ -40,12 +40,12 @@ class Spool:
         Returns
         -------
         str or None
-            Why the picture cannot bear that name; None when it does now.
+            Why the name is not possible; None if the picture was moved.
 
         Raises
         ------
         DownloadError
-            The disk is at fault and not the name.
+            The folder cannot be written, whatever the name.
         """
         path = self.root / target
         try:
@@ -65,35 +65,39 @@ class Spool:
         Raises
         ------
         DownloadError
-            The disk is full or fails.
+            The disk is full, or cannot be written.
         """
         try:
             file.write(data)
         except OSError as error:
             raise DownloadError(f"{self.folder} cannot be written: {error.strerror}.") from error
 
-    def check_room(self) -> None:
-        """Stop before the disk is full, for the sake of all else that lives on it.
+    def check_free_space(self) -> None:
+        """Stop before the disk is full, because other data lie on it too.
 
         Raises
         ------
         DownloadError
-            Less than 256 MB are left.
+            Less than 256 MB are free.
         """
         if shutil.disk_usage(self.folder).free < _SPARE_BYTES:
             raise DownloadError(
-                f"the disk of {self.root} is nearly full; make room and run the command again."
+                f"The disk of {self.root} is nearly full; free some space and run the command again."
             )
 
 
 @contextlib.contextmanager
 def open_spool(root: Path) -> Iterator[Spool]:
-    """Make the folder and its spool, for one download alone; what can be gone on from stays there.
+    """Create the folder and its spool, and lock it for one download.
+
+    Unfinished files stay, so that an interrupted download can resume.
 
     Raises
     ------
-    StoreError, DownloadError
-        Another download is at it; the folder cannot be written.
+    IndexBusyError
+        Another download into the folder is running.
+    DownloadError
+        The folder cannot be written.
     """
     spool = Spool(root)
     try:

@@ -1,4 +1,4 @@
-"""Lists of picture addresses: CSV, TSV, or one address a line."""
+"""Read lists of picture addresses: CSV, TSV, or one address per line; called by `gallery.download`."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _LOOK_AHEAD = 50
 
 
 class Entry(NamedTuple):
-    """One picture of a list: its address, and its name where the list gives one."""
+    """A picture of a list: its address, and its name or an empty string."""
 
     url: str
     name: str
 
 
 def read_list(path: Path, max_entries: int, report: Report) -> list[Entry]:
-    """Read the addresses from a list; each address once, in order.
+    """Return the different addresses of a list in their order.
 
     The address is in the column called ``url`` (or ``image_url``, ``link`` ...), else in the first column
     that holds addresses; a column called ``name`` (or ``title`` ...) names the pictures.
@@ -32,16 +32,16 @@ def read_list(path: Path, max_entries: int, report: Report) -> list[Entry]:
     Parameters
     ----------
     path : Path
-        UTF-8, with commas, semicolons or tabs between the columns; a ``.txt`` has one address a line.
+        UTF-8, with commas, semicolons or tabs between the columns; a ``.txt`` has one address per line.
     max_entries : int
-        A longer list is refused.
+        Limit of the number of addresses.
     report : Report
-        Lines without an address are noted in it.
+        Lines without an address are added to its failures.
 
     Raises
     ------
     DownloadError
-        No addresses, too many, or not a table of text.
+        The list has no addresses or too many, is not a table of text, or cannot be read.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
@@ -49,7 +49,7 @@ def read_list(path: Path, max_entries: int, report: Report) -> list[Entry]:
                 return _read(([line.strip()] for line in file), path, max_entries, report)
             first = file.readline(4096)
             file.seek(0)
-            # The separator is what the first line has most of: addresses hold commas now and then.
+            # The most frequent candidate in the first line is the separator: addresses may contain commas.
             rows = csv.reader(file, delimiter=max(",;\t", key=first.count))
             return _read(rows, path, max_entries, report)
     except csv.Error as error:
@@ -69,14 +69,14 @@ def _read(rows: Iterable[list[str]], path: Path, max_entries: int, report: Repor
             name = row[name_column].strip() if name_column is not None and len(row) > name_column else ""
             entries.setdefault(url, Entry(url, name))
         elif number > 1 and any(row):
-            report.fail(f"line {number}", "no http or https address")
+            report.fail(f"line {number}", "not an http or https address")
         if len(entries) > max_entries:
-            raise DownloadError(f"{path} lists more than the {max_entries:,} pictures allowed.")
+            raise DownloadError(f"{path} lists more than {max_entries:,} pictures, the limit.")
     return list(entries.values())
 
 
 def _columns(rows: list[list[str]], path: Path) -> tuple[int, int | None]:
-    """Find the columns of address and name, from the first row's titles or else from what the rows hold."""
+    """Return the columns of address and name, by the first row's titles or else by the rows' contents."""
     titles = [cell.strip().lower() for cell in rows[0]] if rows else []
     name = next((titles.index(title) for title in _NAME_COLUMNS if title in titles), None)
     by_title = [titles.index(title) for title in _ADDRESS_COLUMNS if title in titles]
@@ -84,12 +84,12 @@ def _columns(rows: list[list[str]], path: Path) -> tuple[int, int | None]:
     for column in [*by_title, *by_content]:
         if column in by_content:
             return column, name
-    raise DownloadError(f"{path} holds no http or https address in its first {_LOOK_AHEAD} lines.")
+    raise DownloadError(f"{path} contains no http or https address in its first {_LOOK_AHEAD} lines.")
 
 
 def _is_address(cell: str) -> bool:
     try:
         parts = urlsplit(cell)
         return parts.scheme in ("http", "https") and bool(parts.hostname)
-    except ValueError:  # "http://[", a half of an IPv6 address
+    except ValueError:  # "http://[", an incomplete IPv6 address
         return False

@@ -1,4 +1,7 @@
-"""What answers "which rows are nearest": one interface, however the vectors are kept."""
+"""Engines that find the nearest features: one interface, however the features are stored.
+
+Called by `gallery.store` and `gallery.evaluation`; engines import NumPy and nothing else of the gallery.
+"""
 
 from __future__ import annotations
 
@@ -24,10 +27,10 @@ class Hits(NamedTuple):
 
 
 class VectorEngine(Protocol):
-    """Finds the rows of a matrix of unit vectors with the largest inner products."""
+    """Finds the rows with the largest inner products in a matrix of unit vectors."""
 
     def search(self, queries: NDArray[np.float64], k: int) -> Hits:
-        """Return the k nearest rows of each query, or all rows where there are fewer.
+        """Return the k nearest rows for each query, or all rows if there are fewer.
 
         Parameters
         ----------
@@ -38,4 +41,4 @@ class VectorEngine(Protocol):
         """
 
     def close(self) -> None:
-        """Let go of what the engine holds."""
+        """Release the engine's resources."""

@@ -1,13 +1,13 @@
-"""Exact search: every row is compared, and the answer is that of float64 arithmetic.
+"""Exact search: every row is compared, and the result is that of float64 arithmetic.
 
-One float32 product over the mapped matrix costs what reading it costs, but rounds. Rounding is bounded, so
-the rows that can belong to the answer are known for certain, they are few, and only they are computed again
-in float64.
+One float32 product over the mapped matrix takes as long as reading the matrix, but it rounds. The rounding
+error is bounded, so that the rows which can belong to the result are known; they are few, and only their
+scores are computed again in float64.
 
 References
 ----------
 Higham, Accuracy and Stability of Numerical Algorithms, 2nd edition, section 3.1: a float32 inner product of
-length D, in whatever order it is summed, is off by at most ``gamma_D |x|.|y|``, ``gamma_n = n u / (1 - n
+length D, in any order of summation, has an error of at most ``gamma_D |x|.|y|``, ``gamma_n = n u / (1 - n
 u)``, ``u = 2^-24``.
 """
 
@@ -20,13 +20,13 @@ from gallery.engines import Hits
 
 _UNIT_ROUNDOFF = 2.0**-24
 _LONGEST = 1.001
-"""Rows are of length 1 but for rounding (`gallery.vectors.require_unit`)."""
+"""Upper bound of a row's length: 1 and rounding (`gallery.vectors.require_unit`)."""
 
 _BLOCK_SCORES = 1 << 22
-"""float32 scores held at a time: 16 MiB."""
+"""float32 scores in memory at a time: 16 MiB."""
 
 _GROUPS = 32
-"""Groups for each place of the answer."""
+"""Groups for each of the k results."""
 
 _QUERIES = 64
 _RESCORED = 4096
@@ -35,8 +35,8 @@ _RESCORED = 4096
 class ExactEngine:
     """Brute force over a float32 matrix, which may be memory-mapped and is never copied.
 
-    Nothing is computed and no thread is started before the first search, so an engine may be made before a
-    fork.
+    Nothing is computed and no thread is started before the first search, so that an engine may be created
+    before a fork.
 
     Parameters
     ----------
@@ -46,11 +46,11 @@ class ExactEngine:
 
     def __init__(self, features: NDArray[np.float32]) -> None:
         self._features = np.asarray(features)  # not a memmap: its slices cost microseconds each
-        width = features.shape[1] + 2  # two more roundings: of the query to float32, and of the result
+        width = features.shape[1] + 2  # two more roundings: the query to float32, and the result
         self._bound = width * _UNIT_ROUNDOFF / (1 - width * _UNIT_ROUNDOFF) * _LONGEST
 
     def search(self, queries: NDArray[np.float64], k: int) -> Hits:
-        """Return the k nearest rows of each query, or all rows where there are fewer.
+        """Return the k nearest rows for each query, or all rows if there are fewer.
 
         Parameters
         ----------
@@ -69,7 +69,7 @@ class ExactEngine:
         return Hits(rows, scores)
 
     def close(self) -> None:
-        """Let go of the matrix."""
+        """Release the matrix."""
         self._features = self._features[:0]
 
     def _search(
@@ -89,14 +89,15 @@ class ExactEngine:
     def _candidates(
         self, approximate: NDArray[np.float32], k: int, exact: NDArray[np.float64]
     ) -> NDArray[np.int64]:
-        """Return the places whose exact score can be among the k best of this block and of those before."""
-        floor = -np.inf
+        """Return the positions whose exact score can be among the k best of this block and all before it."""
+        threshold = -np.inf
         if len(approximate) > k:
-            # k places score at least this less the bound; whoever is twice the bound below cannot pass them.
-            floor = reached_by(approximate, k) - 2 * self._bound
+            # k positions have at least this score minus the bound. A score more than twice the bound below
+            # cannot exceed theirs.
+            threshold = reached_by(approximate, k) - 2 * self._bound
         if len(exact) == k:
-            floor = max(floor, float(exact[-1]) - self._bound)
-        return np.flatnonzero(approximate >= np.nextafter(np.float32(floor), np.float32(-np.inf)))
+            threshold = max(threshold, float(exact[-1]) - self._bound)
+        return np.flatnonzero(approximate >= np.nextafter(np.float32(threshold), np.float32(-np.inf)))
 
     def _merged(
         self,
@@ -115,10 +116,11 @@ class ExactEngine:
 
 
 def reached_by(scores: NDArray[np.float32], k: int) -> float:
-    """Return a score that at least k places reach, near the kth best.
+    """Return a score that at least k positions reach, near the kth best.
 
-    It is the kth best among the bests of groups of places: k groups hold k different places. Ordering a few
-    groups takes a tenth of ordering all places; groups lie across the rows, since neighbours may be alike.
+    It is the kth best of the groups' maxima, which belong to k different positions. Partitioning the maxima
+    takes a tenth of the time of partitioning all scores. Groups are strided, because neighbouring rows may
+    be similar.
 
     Parameters
     ----------
@@ -133,7 +135,7 @@ def reached_by(scores: NDArray[np.float32], k: int) -> float:
 
 
 def exact_scores(rows: NDArray[np.float32], query: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return float64 inner products, summed alike for every row, so that equal rows get equal scores.
+    """Return float64 inner products, summed in the same order for every row: equal rows get equal scores.
 
     Parameters
     ----------

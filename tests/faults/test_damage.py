@@ -1,4 +1,4 @@
-"""Damaged, hostile and foreign files of the index and of weights (rows 22, 24, 25 and 26)."""
+"""Damaged and hostile files of the index and of weights, and weights that changed (rows 22, 24, 25, 26)."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_row_22_a_file_cut_off_anywhere_is_refused(index: Index, name: str) -> N
 
 
 @pytest.mark.parametrize("name", [FEATURES, ITEMS, MANIFEST])
-def test_row_22_the_generation_before_serves_where_the_newest_is_damaged(
+def test_row_22_the_previous_generation_serves_if_the_newest_is_damaged(
     index: Index, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     first = index.build().generation
@@ -104,7 +104,7 @@ def test_row_24_a_vector_without_a_direction_is_refused_and_the_others_are_index
     monkeypatch.setattr(index.encoder, "encode_arrays", spoil)
     report = index.build(batch_size=6)
     assert [file.reason for file in report.skipped] == [
-        "the encoder gave a vector with NaN or infinity, or of only zeros"
+        "the encoder returned a feature with NaN or infinity, or of only zeros"
     ] * 2
     with index.open() as store:
         np.testing.assert_allclose(np.linalg.norm(store.features, axis=1), 1, atol=1e-6)
@@ -126,7 +126,7 @@ def test_row_24_vectors_that_are_not_of_length_one_are_never_written(index: Inde
 
 
 class Bomb:
-    """Leaves a file when its pickle is loaded."""
+    """Creates a file when its pickle is loaded."""
 
     def __init__(self, trace: Path) -> None:
         self.trace = trace
@@ -147,13 +147,13 @@ def test_row_25_a_pickled_array_in_an_index_is_refused_and_never_loaded(index: I
     path.write_bytes(file.getvalue().ljust(path.stat().st_size, b"\0"))
     with pytest.raises(IndexCorruptError):
         index.open()
-    with pytest.raises(IndexCorruptError, match="no array of numbers"):
+    with pytest.raises(IndexCorruptError, match="not an array of numbers"):
         index.open(verify="quick")
     assert not (tmp_path / "trace").exists()
 
 
 @pytest.mark.parametrize("name", ["features", "paths"])
-def test_row_25_a_pickled_array_that_is_to_be_imported_is_refused_and_never_loaded(
+def test_row_25_a_pickled_array_in_an_import_is_refused_and_never_loaded(
     index: Index, tmp_path: Path, name: str
 ) -> None:
     arrays: dict[str, Any] = {"features": np.eye(3, 64, dtype=np.float32), "paths": np.array(["a", "b", "c"])}
@@ -192,7 +192,7 @@ def test_row_25_weights_that_would_run_something_are_refused_and_never_loaded(
     assert not (tmp_path / "trace").exists()
 
 
-def test_row_26_an_index_of_other_weights_is_refused_with_the_mending_command(
+def test_row_26_an_index_of_other_weights_is_refused_with_the_command_that_fixes_it(
     index: Index, other_encoder: Encoder
 ) -> None:
     index.build()
@@ -200,7 +200,7 @@ def test_row_26_an_index_of_other_weights_is_refused_with_the_mending_command(
         Store.open(index.folder, expected=other_encoder.fingerprint)
 
 
-def test_row_26_a_search_after_a_change_of_weights_fails_with_its_reason_and_the_mend_is_logged(
+def test_row_26_a_search_after_a_change_of_weights_fails_with_its_reason_and_the_fix_is_logged(
     installation: Installation,
 ) -> None:
     weights = installation.directory / "own" / "compact.safetensors"

@@ -1,4 +1,4 @@
-"""SQLite under several writers, and old releases of it (rows 28 and 29)."""
+"""SQLite with several writers, and old versions of SQLite (rows 28 and 29)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.installation import Installation
 
 
 def _write_often(environ: dict[str, str], number: int, writes: int) -> None:
-    """Read and then write, as requests do: the order that loses the race where nothing is locked first."""
+    """Read and then write, as requests do: the order that fails unless the lock is taken first."""
     application = create_app(load_settings(environ))
     with application.app_context():
         for turn in range(writes):
@@ -49,7 +49,7 @@ def test_row_28_four_processes_write_800_times_and_none_is_locked_out(app: Flask
 @pytest.mark.parametrize(
     ("version", "warned"), [((3, 51, 2), True), ((3, 51, 3), False), ((3, 53, 0), False)]
 )
-def test_row_29_an_old_sqlite_is_warned_of(
+def test_row_29_doctor_warns_of_an_old_sqlite(
     installation: Installation, monkeypatch: pytest.MonkeyPatch, version: tuple[int, int, int], warned: bool
 ) -> None:
     monkeypatch.setattr("sqlite3.sqlite_version_info", version)

@@ -1,4 +1,4 @@
-"""Pictures of the gallery that go, move, change or may not be read (row 27)."""
+"""Gallery files that are missing, moved, changed or unreadable (row 27)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.privileges import without_privileges
 from tests.support.web import Browser
 
 
-def test_row_27_files_gone_renamed_changed_and_leading_out_are_listed(index: Index, tmp_path: Path) -> None:
+def test_row_27_missing_renamed_changed_and_linked_out_files_are_listed(index: Index, tmp_path: Path) -> None:
     index.build()
     files = sorted(index.root.rglob("*.*"))
     files[0].unlink()
@@ -44,7 +44,7 @@ def test_row_27_a_file_that_may_not_be_read_is_listed(index: Index, public_folde
 
 
 @pytest.mark.parametrize("loss", ["deleted", "a directory", "out of the gallery"])
-def test_row_27_a_lost_file_is_shown_as_missing_and_all_else_works(
+def test_row_27_a_missing_file_is_shown_as_missing_and_everything_else_works(
     client: Browser, settings: Settings, loss: str
 ) -> None:
     tiny_index(settings, 6)

@@ -1,4 +1,4 @@
-"""Kills, outages and starvation of indexers, with real processes (rows 20, 21 and 23)."""
+"""Indexers that are killed, compete or run out of disk space, as real processes (rows 20, 21 and 23)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.checkpoints import write_tiny_checkpoint
 from tests.support.galleries import make_gallery, tiny_encoder, write_picture
 
 PROJECT = Path(__file__).resolve().parents[2]
-# Starting each with imports of its own would take most of the time.
+# Without a fork server, most of the time would be spent on imports.
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload([index_process.__name__])
 PROGRAM = [sys.executable, "-m", "tests.support.index_process"]
@@ -66,13 +66,13 @@ def start(command: list[Any], **options: Any) -> subprocess.Popen[str]:
 
 
 def kill_an_indexer(place: Place, after: int, seconds: float) -> None:
-    """Let an indexer work on so many pictures, and for a moment more, then kill it."""
+    """Kill an indexer `seconds` after its picture number `after`."""
     told, telling = FORKS.Pipe(duplex=False)
     files = map(str, (place.weights, place.root, place.directory))
     running = FORKS.Process(target=index_process.index, args=(*files, telling.send))
     running.start()
     telling.close()
-    with told, contextlib.suppress(EOFError):  # it may end before
+    with told, contextlib.suppress(EOFError):  # the indexer may end earlier
         for _ in range(after):
             told.recv()
         time.sleep(seconds)
@@ -81,7 +81,7 @@ def kill_an_indexer(place: Place, after: int, seconds: float) -> None:
     running.close()
 
 
-def test_row_23_a_killed_indexer_leaves_the_old_generation_and_the_next_run_goes_on(place: Place) -> None:
+def test_row_23_a_killed_indexer_leaves_the_old_generation_and_the_next_run_resumes(place: Place) -> None:
     encoder = tiny_encoder(place.directory)
     first = build(place.root, place.index, encoder, thumbnails_dir=place.directory / "thumbnails")
     shutil.copytree(place.index, place.directory / "before")
@@ -89,7 +89,7 @@ def test_row_23_a_killed_indexer_leaves_the_old_generation_and_the_next_run_goes
     whole = build(place.root, place.directory / "whole", encoder, thumbnails_dir=place.directory / "t")
     rng = random.Random(23)
     kills = 0
-    while kills < KILLS:  # again and again from the old generation to the new one
+    while kills < KILLS:  # each time from the old generation to the new one
         for _ in range(rng.randrange(1, 6)):
             kill_an_indexer(place, after=rng.randrange(48, 97), seconds=rng.random() * 0.02)
             kills += 1
@@ -105,15 +105,15 @@ def test_row_23_a_killed_indexer_leaves_the_old_generation_and_the_next_run_goes
         shutil.copytree(place.directory / "before", place.index)
 
 
-def test_row_23_what_a_killed_indexer_had_encoded_is_not_encoded_again(place: Place) -> None:
+def test_row_23_pictures_that_a_killed_indexer_encoded_are_not_encoded_again(place: Place) -> None:
     encoder = tiny_encoder(place.directory)
     kill_an_indexer(place, after=40, seconds=0.0)
     last = build(place.root, place.index, encoder, thumbnails_dir=place.directory / "thumbnails")
     assert last.count == 48
-    assert last.indexed <= 48 - 40 + 8  # a few batches were under way
+    assert last.indexed <= 48 - 40 + 8  # a few batches were not finished
 
 
-def test_row_21_of_two_indexers_the_second_says_so_and_fails(place: Place) -> None:
+def test_row_21_the_second_of_two_indexers_fails_with_a_message(place: Place) -> None:
     with place.indexer() as first:
         assert first.stdout is not None
         first.stdout.readline()
@@ -122,14 +122,14 @@ def test_row_21_of_two_indexers_the_second_says_so_and_fails(place: Place) -> No
         first.send_signal(signal.SIGCONT)
         first.communicate(timeout=60)
     assert (code, done, first.returncode) == (1, [], 0)
-    assert f"Another process (number {first.pid})" in error
+    assert f"Another process (id {first.pid})" in error
     with Store.open(place.index) as store:
         assert len(store) == 48
 
 
 def test_row_20_a_search_keeps_its_generation_over_a_hundred_swaps(place: Place) -> None:
     encoder = tiny_encoder(place.directory)
-    options = {"thumbnails_dir": place.directory / "thumbnails", "workers": 1}
+    options: dict[str, Any] = {"thumbnails_dir": place.directory / "thumbnails", "workers": 1}
     build(place.root, place.index, encoder, **options)
     command = [*PROGRAM, "search", place.directory]
     with start(command) as first, start(command) as second:
@@ -158,7 +158,7 @@ def test_row_23_a_file_that_grows_past_the_limit_is_a_clean_error(place: Place) 
 
 
 def write_noise(path: Path, rng: np.random.Generator) -> None:
-    """A picture whose thumbnail is large."""
+    """Write a picture with a large thumbnail."""
     path.parent.mkdir(exist_ok=True)
     Image.fromarray(rng.integers(0, 256, (240, 320, 3), np.uint8)).save(path)
 

@@ -1,4 +1,4 @@
-"""Queue and worker (rows 1 to 14 and 17 to 19 of docs/reliability.md). Real processes, a real Redis."""
+"""Queue and worker (rows 1 to 14 and 17 to 19 of docs/reliability.md), with real processes and Redis."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_row_02_row_03_a_search_whose_worker_dies_runs_again_within_15_seconds_a
         again = gate.arrival({orphan, child})
         gate.arrival({orphan, child, again})
         assert alive(orphan)
-        gate.let_pass(orphan)  # it comes to an end while another attempt has its search
+        gate.let_pass(orphan)  # it ends while another attempt has the search
         eventually(lambda: not alive(orphan))
         running = [installation.row(search_id) for search_id in searches]
         assert [(row.status, row.attempt) for row in running if row] == [("running", 2)] * 2
@@ -91,7 +91,7 @@ def test_row_04_a_search_lost_between_queue_and_worker_is_enqueued_again(install
             eventually(lambda: client.llen(queue.intermediate_queue_key) == 0)
 
 
-def test_row_05_what_has_ended_never_changes(installation: Installation) -> None:
+def test_row_05_a_search_that_has_ended_never_changes(installation: Installation) -> None:
     search_id = installation.submit()
     with installation.worker():
         assert installation.ended(search_id).status == "done"
@@ -114,7 +114,7 @@ def test_row_05_what_has_ended_never_changes(installation: Installation) -> None
     assert (row.status, row.error_code) == ("done", None)
 
 
-def test_row_07_a_hung_redis_neither_stops_nor_doubles_the_search_at_hand(
+def test_row_07_a_hung_redis_neither_stops_nor_repeats_the_running_search(
     installation: Installation, gate: Gate
 ) -> None:
     search_id = installation.submit()
@@ -129,7 +129,7 @@ def test_row_07_a_hung_redis_neither_stops_nor_doubles_the_search_at_hand(
     assert worker.output().count('"done": true') == 2
 
 
-def test_row_08_redis_killed_in_mid_job_costs_no_result(installation: Installation, gate: Gate) -> None:
+def test_row_08_redis_killed_during_a_search_loses_no_result(installation: Installation, gate: Gate) -> None:
     search_id = installation.submit()
     with installation.worker(*GATED, **gate.environ) as worker:
         gate.arrival()
@@ -168,7 +168,7 @@ def test_row_11_a_full_redis_delays_a_search_and_loses_none(installation: Instal
         assert installation.ended(search_id).status == "done"
 
 
-def test_row_11_what_a_search_leaves_in_a_redis_that_refuses_goes_by_itself(
+def test_row_11_the_job_of_a_search_done_while_redis_refused_writes_expires(
     installation: Installation, gate: Gate
 ) -> None:
     search_id = installation.submit()
@@ -181,7 +181,7 @@ def test_row_11_what_a_search_leaves_in_a_redis_that_refuses_goes_by_itself(
         assert 0 < client.ttl(key) <= JOB_TTL
 
 
-def test_row_12_garbage_in_a_job_is_put_aside_and_the_worker_lives(installation: Installation) -> None:
+def test_row_12_garbage_in_a_job_is_quarantined_and_the_worker_survives(installation: Installation) -> None:
     searches = [installation.submit(picture(number)) for number in range(4)]
     keys = [Job.key_for(str(search_id)) for search_id in searches]
     with installation.redis.client() as client:
@@ -233,7 +233,9 @@ def test_row_14_a_search_that_overruns_is_stopped_and_says_so(
         row = installation.ended(search_id)
         eventually(lambda: not alive(child))
     assert (row.status, row.error_code, row.attempt) == ("failed", "timeout", 1)
-    assert ("search overran and is killed" in worker.output()) == (hang == "c")  # the rest hear the alarm
+    assert ("search overran and is killed" in worker.output()) == (
+        hang == "c"
+    )  # Python code receives the alarm
 
 
 def test_row_17_sigterm_lets_the_search_finish_and_leaves_nothing_behind(
@@ -243,7 +245,7 @@ def test_row_17_sigterm_lets_the_search_finish_and_leaves_nothing_behind(
     with installation.worker(*GATED, **gate.environ) as worker:
         gate.arrival()
         worker.signal(signal.SIGTERM)
-        eventually(lambda: len(worker.family()) == 3)  # the reconciler has gone
+        eventually(lambda: len(worker.family()) == 3)  # the reconciler has ended
         gate.open()
         assert worker.wait() == 0
         assert worker.family() == set()
@@ -254,7 +256,7 @@ def test_row_17_sigterm_lets_the_search_finish_and_leaves_nothing_behind(
     assert next_row.status == "queued"
 
 
-def test_row_18_a_search_deleted_in_mid_job_ends_cleanly(installation: Installation, gate: Gate) -> None:
+def test_row_18_a_search_deleted_while_it_runs_ends_cleanly(installation: Installation, gate: Gate) -> None:
     search_id = installation.submit()
     with installation.worker(*GATED, **gate.environ) as worker:
         child = gate.arrival()

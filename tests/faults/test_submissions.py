@@ -1,6 +1,6 @@
-"""Putting pictures in while Redis is away or hangs, twice, and by the thousand (rows 6, 7, 15 and 16).
+"""Submissions without Redis, repeated, and by the thousand (rows 6, 7, 15 and 16).
 
-A real web process is asked over HTTP; a real worker searches.
+Requests go over HTTP to a real web process; a real worker searches.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tests.support.servers import RedisUnderTest
 from tests.support.waiting import eventually
 from tests.support.web import photo
 
-PROMISED = 1.5  # seconds in which a page answers without Redis
+PROMISED = 1.5  # seconds within which a page answers without Redis
 REPLAYS = 50
 FLOOD, SENDERS, QUEUE, EACH = 1000, 20, 100, 10
 
@@ -56,7 +56,7 @@ def stored(site: Installation) -> list[Path]:
 
 
 @pytest.mark.parametrize("outage", [pytest.param("kill", id="row_06"), pytest.param("pause", id="row_07")])
-def test_row_06_row_07_without_redis_pages_answer_a_search_waits_and_says_so_and_runs_later(
+def test_row_06_row_07_without_redis_pages_answer_and_a_search_waits_with_a_notice_and_runs_later(
     site: Installation, outage: str
 ) -> None:
     visitor = Visitor(site)
@@ -98,7 +98,7 @@ def test_row_15_a_form_sent_fifty_times_is_one_search(site: Installation) -> Non
     assert (rows(site, Search), rows(site, Upload), len(stored(site))) == (1, 1, 1)
 
 
-def test_row_16_of_a_thousand_posts_as_many_are_taken_as_the_caps_allow(site: Installation) -> None:
+def test_row_16_a_thousand_posts_are_accepted_up_to_the_caps(site: Installation) -> None:
     with site.without_worker():
         visitors = [Visitor(site) for _ in range(SENDERS)]
         tokens = [visitor.token() for visitor in visitors]
@@ -115,7 +115,7 @@ def test_row_16_of_a_thousand_posts_as_many_are_taken_as_the_caps_allow(site: In
         assert Visitor(site).get("/").status_code == 200
 
 
-def test_row_16_one_owner_alone_is_stopped_and_others_are_let_in(site: Installation) -> None:
+def test_row_16_one_owner_at_the_cap_is_refused_and_others_are_accepted(site: Installation) -> None:
     with site.without_worker():
         greedy = Visitor(site)
         token = greedy.token()

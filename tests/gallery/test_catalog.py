@@ -1,4 +1,4 @@
-"""The items of an index, as the pages read them."""
+"""The catalogue: the items of an index, as the pages read them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_pages_are_sorted_by_path_and_rows_follow(catalog: Catalog) -> None:
     assert catalog.find([]) == {}
 
 
-def test_what_is_not_there_is_said_so(catalog: Catalog) -> None:
+def test_missing_items_rows_and_indexes_are_errors(catalog: Catalog) -> None:
     assert catalog.get("no such id") is None
     with pytest.raises(ItemMissingError):
         catalog.row("no such id")
@@ -46,7 +46,7 @@ def test_what_is_not_there_is_said_so(catalog: Catalog) -> None:
         Catalog.open(Path("nowhere"))
 
 
-def test_search_by_name_ignores_case_and_ways_of_writing(index: Index) -> None:
+def test_search_by_name_ignores_case_and_unicode_variants(index: Index) -> None:
     names = ["Ärger 100%.png", "straße_1.png", "雪花.png"]
     for seed, name in enumerate(names):
         write_picture(index.root / name, seed)
@@ -59,7 +59,7 @@ def test_search_by_name_ignores_case_and_ways_of_writing(index: Index) -> None:
         assert [item.path for item in catalog.page(1, 2, "a/")] == ["a/003.png", "a/006.jpg"]
 
 
-def test_an_id_stays_the_same_over_models_and_contents(index: Index) -> None:
+def test_an_id_does_not_depend_on_model_or_content(index: Index) -> None:
     index.build()
     with Catalog.open(index.folder) as before:
         write_picture(index.root / "a" / "000.jpg", seed=99)
@@ -70,7 +70,7 @@ def test_an_id_stays_the_same_over_models_and_contents(index: Index) -> None:
             assert after.get(item_id("a/000.jpg")) == after.at(0)
 
 
-def test_a_file_that_leads_out_of_the_folder_is_not_given_out(
+def test_a_file_that_leads_out_of_the_folder_is_refused(
     index: Index, catalog: Catalog, tmp_path: Path
 ) -> None:
     item = catalog.at(0)
@@ -83,7 +83,7 @@ def test_a_file_that_leads_out_of_the_folder_is_not_given_out(
         catalog.file(item)
 
 
-def test_samples_are_those_the_folder_names_else_some_from_all_over(index: Index, catalog: Catalog) -> None:
+def test_samples_are_listed_by_the_gallery_or_spread_over_it(index: Index, catalog: Catalog) -> None:
     assert [item.path for item in catalog.samples(3)] == [catalog.at(row).path for row in (2, 6, 10)]
     assert len(catalog.samples(100)) == len(catalog)
     (index.root / "SAMPLES.txt").write_text(f"{catalog.at(5).path}\n\nmissing.jpg\n{catalog.at(1).path}\n")
@@ -128,7 +128,7 @@ def test_the_catalog_needs_no_numpy(catalog: Catalog, index: Index) -> None:
 
 
 @pytest.mark.skipif(not DESCRIPTORS.is_dir(), reason="counts descriptors in /proc, which only Linux has")
-def test_a_closed_catalog_lets_its_generation_go(index: Index) -> None:
+def test_a_closed_catalog_releases_its_generation(index: Index) -> None:
     index.build()
     before = len(list(DESCRIPTORS.iterdir()))
     for _ in range(20):

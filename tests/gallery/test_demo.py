@@ -1,3 +1,5 @@
+"""The demo gallery and the names of its pictograms."""
+
 from __future__ import annotations
 
 import re
@@ -24,13 +26,13 @@ NAMED = {
     "animals/flamingo.png",
     "symbols/black-large-square.png",
 }
-NOTES = {"ATTRIBUTION.txt", "SAMPLES.txt"}
+ABOUT = {"ATTRIBUTION.txt", "SAMPLES.txt"}
 ALL = demo.package_data()
 
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only a few pictograms, so that drawing takes no time."""
+    """Draw only a few pictograms, to save time."""
     monkeypatch.setattr(demo, "package_data", lambda: ALL._replace(codes=FEW))
 
 
@@ -43,7 +45,7 @@ def folder(tmp_path: Path) -> Path:
 def test_pictograms_are_drawn_under_readable_names(folder: Path) -> None:
     seen: list[tuple[int, int]] = []
     assert demo.render(folder, lambda *step: seen.append(step)) == (len(FEW), 0, True)
-    assert files_below(folder) == NAMED | NOTES
+    assert files_below(folder) == NAMED | ABOUT
     assert seen == [(number, len(FEW)) for number in range(1, len(FEW) + 1)]
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
 
@@ -58,7 +60,7 @@ def test_a_pictogram_is_a_picture_in_colour_on_white(folder: Path) -> None:
 
 
 @pytest.mark.usefixtures("few")
-def test_the_gallery_names_its_makers_and_a_few_pictures_to_try(folder: Path) -> None:
+def test_the_gallery_has_its_attribution_and_samples(folder: Path) -> None:
     demo.render(folder)
     assert "OpenMoji" in (folder / "ATTRIBUTION.txt").read_text()
     assert "CC BY-SA 4.0, https://openmoji.org" in (folder / "ATTRIBUTION.txt").read_text()
@@ -75,7 +77,9 @@ def test_a_second_call_draws_nothing(folder: Path) -> None:
 
 @pytest.mark.usefixtures("few")
 @pytest.mark.parametrize("change", ["edition", "package", "marker"])
-def test_another_edition_replaces_the_old_one(folder: Path, monkeypatch, change: str) -> None:
+def test_another_edition_replaces_the_old_one(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
     demo.render(folder)
     (folder / "animals" / "of-an-older-edition.png").touch()
     if change == "edition":
@@ -86,12 +90,12 @@ def test_another_edition_replaces_the_old_one(folder: Path, monkeypatch, change:
     else:
         (folder / ".openmoji.json").write_text('{"pictures": 8, "left_out": 0}')
     assert demo.render(folder).drawn
-    assert files_below(folder) == NAMED | NOTES
+    assert files_below(folder) == NAMED | ABOUT
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
 
 
 @pytest.mark.usefixtures("few")
-def test_an_interrupted_call_leaves_no_half_gallery_and_the_next_one_mends(folder: Path) -> None:
+def test_an_interrupted_call_leaves_no_gallery_and_the_next_one_draws_it(folder: Path) -> None:
     def interrupt(done: int, total: int) -> None:
         raise KeyboardInterrupt
 
@@ -104,54 +108,58 @@ def test_an_interrupted_call_leaves_no_half_gallery_and_the_next_one_mends(folde
 
 @pytest.mark.usefixtures("few")
 @pytest.mark.parametrize("marker", [None, "no json", "[]", "{}"])
-def test_a_folder_that_holds_something_else_is_left_alone(folder: Path, marker: str | None) -> None:
+def test_a_folder_with_other_files_is_left_alone(folder: Path, marker: str | None) -> None:
     folder.mkdir(parents=True)
     (folder / "my-own.jpg").touch()
     if marker is not None:
         (folder / ".openmoji.json").write_text(marker)
-    with pytest.raises(StoreError, match="holds something else"):
+    with pytest.raises(StoreError, match="contains other files"):
         demo.render(folder)
     assert (folder / "my-own.jpg").exists()
 
 
 @pytest.mark.usefixtures("few")
-def test_an_empty_folder_is_taken(folder: Path) -> None:
+def test_an_empty_folder_is_used(folder: Path) -> None:
     folder.mkdir(parents=True)
     assert demo.render(folder).drawn
 
 
 @pytest.mark.usefixtures("few")
-def test_two_at_once_are_one_too_many(folder: Path) -> None:
+def test_a_second_process_is_refused(folder: Path) -> None:
     with exclusive(folder.parent / ".demo.drawing"), pytest.raises(IndexBusyError):
         demo.render(folder)
 
 
 @pytest.mark.usefixtures("few")
-def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match="cannot be written"):
         demo.render(tmp_path / "file" / "demo")
 
 
 @pytest.mark.usefixtures("few")
-def test_without_raqm_sequences_are_left_out_and_counted(folder: Path, monkeypatch) -> None:
+def test_without_raqm_sequences_are_left_out_and_counted(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(features, "check", lambda name: False)
     assert demo.render(folder) == (6, 2, True)
     assert not (folder / "flags").exists()
 
 
-def test_what_looks_alike_is_drawn_once_except_flags(folder: Path, monkeypatch) -> None:
+def test_pictograms_that_look_alike_are_drawn_once_except_flags(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     twins = ["1F6B6", "1F6B6-200D-2642-FE0F", "1F1F7-1F1F4", "1F1F9-1F1E9"]
     monkeypatch.setattr(demo, "package_data", lambda: ALL._replace(codes=twins))
     demo.render(folder)
-    assert files_below(folder) - NOTES == {
+    assert files_below(folder) - ABOUT == {
         "people/pedestrian.png",
         "flags/flag-romania.png",
         "flags/flag-chad.png",
     }
 
 
-def test_the_whole_gallery_has_some_2400_pictograms_with_readable_names_of_their_own() -> None:
+def test_the_whole_gallery_has_some_2400_pictograms_with_different_readable_names() -> None:
     shown = [code for code in ALL.codes if is_shown(code)]
     paths = [path_for(code) for code in shown]
     assert 2_350 <= len(shown) <= 2_450
@@ -174,7 +182,7 @@ def test_the_samples_are_among_the_pictograms() -> None:
 def test_every_pictogram_is_one_glyph_of_the_font_and_no_empty_box() -> None:
     font = ImageFont.truetype(ALL.font, 40, layout_engine=ImageFont.Layout.RAQM)
     width = font.getlength("\N{CAT FACE}")
-    assert font.getlength("a") != width  # the box that stands for what the font lacks is narrower
+    assert font.getlength("a") != width  # the box for a missing glyph is narrower
     texts = {code: "".join(chr(int(part, 16)) for part in code.split("-")) for code in ALL.codes}
     assert [code for code, text in texts.items() if font.getlength(text) != width] == []
 
@@ -192,7 +200,7 @@ def test_every_pictogram_is_one_glyph_of_the_font_and_no_empty_box() -> None:
         ("1FACE", "animals/moose"),
     ],
 )
-def test_names_are_made_of_what_the_characters_mean(code: str, path: str) -> None:
+def test_names_are_made_from_the_meaning_of_the_characters(code: str, path: str) -> None:
     assert path_for(code) == path
 
 

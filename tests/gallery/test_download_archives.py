@@ -1,3 +1,5 @@
+"""Downloads of archives and photo sets, and hostile archives."""
+
 from __future__ import annotations
 
 import hashlib
@@ -7,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gallery.download import Bounds, download, sources
+from gallery.download import Bounds, Report, download, sources
 from gallery.errors import IndexBusyError
 from gallery.locks import exclusive
 from model.errors import DownloadError
@@ -30,7 +32,7 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "gallery"
 
 
-def reasons(report) -> dict[str, str]:
+def reasons(report: Report) -> dict[str, str]:
     return {failure.source: failure.reason for failure in report.failed}
 
 
@@ -56,12 +58,12 @@ def test_a_zip_is_unpacked_and_its_progress_has_an_end(tmp_path: Path, root: Pat
     assert seen == [(1, 3), (2, 3), (3, 3)]
 
 
-CLIMBERS = ["../out.jpg", "cats/../../out.jpg", "/etc/out.jpg", "..\\out.jpg", "C:\\out.jpg", "a\nb.jpg"]
+ESCAPES = ["../out.jpg", "cats/../../out.jpg", "/etc/out.jpg", "..\\out.jpg", "C:\\out.jpg", "a\nb.jpg"]
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar"])
-def test_no_member_climbs_out_of_the_folder(tmp_path: Path, root: Path, kind: str) -> None:
-    members = {**dict.fromkeys(CLIMBERS, JPEG), "x" * 300 + ".jpg": JPEG, "good.jpg": JPEG}
+def test_no_member_escapes_from_the_folder(tmp_path: Path, root: Path, kind: str) -> None:
+    members = {**dict.fromkeys(ESCAPES, JPEG), "x" * 300 + ".jpg": JPEG, "good.jpg": JPEG}
     path = tmp_path / f"climbers.{kind}"
     if kind == "zip":
         archives.make_zip(path, members)
@@ -69,7 +71,7 @@ def test_no_member_climbs_out_of_the_folder(tmp_path: Path, root: Path, kind: st
         path.write_bytes(archives.tar_bytes(members))
     report = download(str(path), root)
     assert archives.files_below(tmp_path) == {"gallery/good.jpg", path.name}
-    assert len(report.failed) == len(CLIMBERS) + 1
+    assert len(report.failed) == len(ESCAPES) + 1
     assert set(reasons(report).values()) == {
         "its name is not relative",
         "its name leads out of the folder",
@@ -88,7 +90,7 @@ def test_links_devices_and_pipes_are_refused(tmp_path: Path, root: Path) -> None
     assert reasons(download(str(path), root)) == {"link.jpg": "a link or a device"}
 
 
-def test_a_link_that_lies_in_the_folder_leads_nowhere(tmp_path: Path, root: Path) -> None:
+def test_a_link_in_the_folder_is_not_followed(tmp_path: Path, root: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     root.mkdir()
@@ -118,7 +120,7 @@ def test_only_pictures_are_written(tmp_path: Path, root: Path) -> None:
     }
 
 
-def test_a_file_and_a_folder_of_one_name_are_no_end(tmp_path: Path, root: Path) -> None:
+def test_a_file_and_a_folder_of_the_same_name_are_one_failure(tmp_path: Path, root: Path) -> None:
     path = tmp_path / "a.tar"
     path.write_bytes(archives.tar_bytes({"a.jpg": JPEG, "a.jpg/b.jpg": JPEG, "c.jpg": JPEG}, ""))
     report = download(str(path), root)
@@ -147,18 +149,20 @@ def test_a_damaged_member_is_one_failure_among_good_ones(tmp_path: Path, root: P
 
 @pytest.mark.parametrize("cut", [0.2, 0.9])
 @pytest.mark.parametrize("kind", ["zip", "tar"])
-def test_a_truncated_archive_is_said_to_be_damaged(tmp_path: Path, root: Path, kind: str, cut: float) -> None:
+def test_a_truncated_archive_is_reported_as_damaged(
+    tmp_path: Path, root: Path, kind: str, cut: float
+) -> None:
     path = tmp_path / f"a.{kind}"
     if kind == "zip":
         archives.make_zip(path, GOOD)
     else:
         path.write_bytes(archives.tar_bytes({"noise.jpg": os.urandom(50_000), **GOOD}))
     os.truncate(path, int(path.stat().st_size * cut))
-    with pytest.raises(DownloadError, match=f"a.{kind} is no archive, or a damaged one"):
+    with pytest.raises(DownloadError, match=f"a.{kind} is not an archive, or is damaged"):
         download(str(path), root)
 
 
-def test_an_archive_that_blows_up_is_stopped(tmp_path: Path, root: Path) -> None:
+def test_an_archive_that_unpacks_to_too_much_is_stopped(tmp_path: Path, root: Path) -> None:
     path = archives.make_zip(tmp_path / "a.zip", {"zeros.bin": bytes(2_000_000), "a.jpg": JPEG})
     with pytest.raises(DownloadError, match="unpacks to more than 1,000,000 bytes"):
         download(str(path), root, bounds=Bounds(max_total=1_000_000))
@@ -172,11 +176,11 @@ def test_an_archive_that_blows_up_is_stopped(tmp_path: Path, root: Path) -> None
 def test_a_header_that_would_fill_the_memory_is_refused(tmp_path: Path, root: Path) -> None:
     path = tmp_path / "a.tar.gz"
     path.write_bytes(archives.tar_with_header_bomb(20 << 20))
-    with pytest.raises(DownloadError, match="bytes at once"):
+    with pytest.raises(DownloadError, match="a header claims"):
         download(str(path), root)
 
 
-def test_a_rerun_keeps_what_is_there_and_brings_what_is_gone(tmp_path: Path, root: Path) -> None:
+def test_a_second_run_keeps_present_pictures_and_restores_missing_ones(tmp_path: Path, root: Path) -> None:
     path = archives.make_zip(tmp_path / "a.zip", GOOD)
     download(str(path), root)
     assert download(str(path), root).present == 3
@@ -198,7 +202,7 @@ def test_an_archive_is_downloaded_unpacked_and_removed(site: Site, root: Path, t
     assert site.asked == []
 
 
-def test_an_archive_that_came_in_whole_is_not_asked_for_again(site: Site, root: Path) -> None:
+def test_a_complete_archive_is_not_downloaded_again(site: Site, root: Path) -> None:
     url = site.put("/set.zip", archives.tar_bytes(GOOD))
     with pytest.raises(DownloadError, match="more than 2 members"):
         download(url, root, bounds=Bounds(max_pictures=2))
@@ -206,7 +210,9 @@ def test_an_archive_that_came_in_whole_is_not_asked_for_again(site: Site, root: 
     assert len(site.asked) == 1
 
 
-def test_a_photo_set_is_had_by_name_checked_and_attributed(site: Site, root: Path, monkeypatch) -> None:
+def test_a_photo_set_is_downloaded_by_name_checked_and_attributed(
+    site: Site, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     body = archives.tar_bytes(GOOD)
     md5 = hashlib.md5(body, usedforsecurity=False).hexdigest()
     urls = (site.address + "/gone.tgz", site.put("/set.tgz", body))
@@ -215,7 +221,9 @@ def test_a_photo_set_is_had_by_name_checked_and_attributed(site: Site, root: Pat
     assert (root / "ATTRIBUTION.txt").read_text() == "By Ann. CC0.\n"
 
 
-def test_a_photo_set_with_wrong_bytes_is_refused(site: Site, root: Path, monkeypatch) -> None:
+def test_a_photo_set_with_wrong_bytes_is_refused(
+    site: Site, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     chosen = sources.PhotoSet((site.put("/set.tgz", b"something else"),), "0" * 32, 3, 1, "By Ann.")
     monkeypatch.setitem(sources.PHOTO_SETS, "tiny", chosen)
     with pytest.raises(DownloadError, match=r"wrong content.*save it as"):
@@ -231,25 +239,27 @@ def test_the_photo_sets_are_web_addresses_with_checksums() -> None:
 
 
 @pytest.mark.parametrize("source", ["", "nothing", "/no/such.zip", "http://h/page.html", "http://[x/a.zip"])
-def test_a_source_that_is_none_is_said(root: Path, source: str) -> None:
-    with pytest.raises(DownloadError, match=r"no file here|neither an archive|no web address"):
+def test_an_unusable_source_is_refused(root: Path, source: str) -> None:
+    with pytest.raises(DownloadError, match=r"neither a file|neither an archive|not a web address"):
         download(source, root)
     assert not root.exists()
 
 
-def test_two_downloads_into_one_folder_are_one_too_many(tmp_path: Path, root: Path) -> None:
+def test_a_second_download_into_the_same_folder_is_refused(tmp_path: Path, root: Path) -> None:
     path = archives.make_zip(tmp_path / "a.zip", GOOD)
     with exclusive(root / ".download"), pytest.raises(IndexBusyError):
         download(str(path), root)
 
 
-def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_an_error(tmp_path: Path) -> None:
     path = archives.make_zip(tmp_path / "a.zip", GOOD)
     with pytest.raises(DownloadError, match="cannot be written"):
         download(str(path), path / "inside-a-file")
 
 
-def test_a_disk_that_is_nearly_full_is_left_alone(tmp_path: Path, root: Path, monkeypatch) -> None:
+def test_a_disk_that_is_nearly_full_is_left_alone(
+    tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("gallery.download.spool._SPARE_BYTES", 1 << 62)
     with pytest.raises(DownloadError, match="nearly full"):
         download(str(archives.make_zip(tmp_path / "a.zip", GOOD)), root)

@@ -1,3 +1,5 @@
+"""Downloads of the pictures in a list of addresses."""
+
 from __future__ import annotations
 
 import json
@@ -44,7 +46,7 @@ def reasons(report: Report) -> dict[str, str]:
     return {failure.source.rpartition("/")[2]: failure.reason for failure in report.failed}
 
 
-def test_every_picture_of_a_list_is_brought_under_a_readable_name(site: Site, root: Path, tmp_path) -> None:
+def test_every_picture_of_a_list_gets_a_readable_name(site: Site, root: Path, tmp_path: Path) -> None:
     urls = [site.put(f"/photos/cat%20{number}.jpg", JPEG) for number in range(20)]
     seen: list[tuple[int, int | None]] = []
     report = download(listed(tmp_path, *urls), root, bounds=QUICK, progress=lambda *step: seen.append(step))
@@ -54,14 +56,14 @@ def test_every_picture_of_a_list_is_brought_under_a_readable_name(site: Site, ro
     assert all((root / name).read_bytes() == JPEG for name in files_below(root))
 
 
-def test_the_extension_tells_the_format_and_not_the_address(site: Site, root: Path, tmp_path: Path) -> None:
+def test_the_extension_follows_the_format_and_not_the_address(site: Site, root: Path, tmp_path: Path) -> None:
     url = site.put("/cat.jpg", Page(pictures.encoded(pictures.scene(), "WEBP"), media_type="image/jpeg"))
     download(listed(tmp_path, url), root, bounds=QUICK)
     [name] = files_below(root)
     assert name.endswith(".webp")
 
 
-def test_what_cannot_be_had_is_told_and_stops_nothing(site: Site, root: Path, tmp_path: Path) -> None:
+def test_failed_pictures_are_reported_and_stop_nothing(site: Site, root: Path, tmp_path: Path) -> None:
     site.redirect("/circle", "/circle")
     site.put("/html.jpg", Page(b"<!doctype html><h1>Log in", media_type="image/jpeg"))
     site.put("/cut.jpg", Page(LARGE_JPEG[: len(LARGE_JPEG) // 2], claimed=-1))
@@ -94,7 +96,7 @@ def test_what_cannot_be_had_is_told_and_stops_nothing(site: Site, root: Path, tm
     assert json.loads(json.dumps(report.as_dict()))["failed"][0].keys() == {"source", "reason"}
 
 
-def test_a_rerun_asks_only_for_what_is_missing(site: Site, root: Path, tmp_path: Path) -> None:
+def test_a_second_run_requests_only_missing_pictures(site: Site, root: Path, tmp_path: Path) -> None:
     urls = [
         site.put("/a.jpg", JPEG),
         site.put("/b.jpg", Page(JPEG, statuses=[404])),
@@ -108,51 +110,55 @@ def test_a_rerun_asks_only_for_what_is_missing(site: Site, root: Path, tmp_path:
     assert [asked.path for asked in site.asked] == ["/b.jpg"]
 
 
-def test_one_server_is_asked_gently_and_many_at_once(site: Site, root: Path, tmp_path: Path) -> None:
+def test_connections_to_one_server_are_limited(site: Site, root: Path, tmp_path: Path) -> None:
     urls = [site.put(f"/{number}.jpg", Page(JPEG, drip=0.0002)) for number in range(12)]
     download(listed(tmp_path, *urls), root, bounds=Bounds(delay=0.0, per_host=3))
     assert 2 <= site.busiest <= 3
 
 
-def test_a_server_that_gives_nothing_is_left_after_a_while(site: Site, root: Path, tmp_path: Path) -> None:
+def test_a_server_that_delivers_nothing_is_given_up(site: Site, root: Path, tmp_path: Path) -> None:
     urls = [site.put(f"/{number}.jpg", Page(silent=True)) for number in range(30)]
     bounds = Bounds(delay=0.0, attempts=1, read_timeout=0.05, host_patience=0.12, per_host=1)
     report = download(listed(tmp_path, *urls), root, bounds=bounds)
-    left = [reason for reason in reasons(report).values() if "given nothing for too long" in reason]
+    left = [reason for reason in reasons(report).values() if "delivered nothing for too long" in reason]
     assert len(report.failed) == 30
     assert len(site.asked) + len(left) == 30
     assert len(site.asked) <= 4
 
 
-def test_the_bound_on_all_bytes_is_kept(site: Site, root: Path, tmp_path: Path) -> None:
+def test_the_limit_of_all_bytes_is_kept(site: Site, root: Path, tmp_path: Path) -> None:
     urls = [site.put(f"/{number}.jpg", JPEG) for number in range(6)]
     bounds = Bounds(delay=0.0, per_host=1, max_total=2 * len(JPEG))
     report = download(listed(tmp_path, *urls), root, bounds=bounds)
     assert (report.written, len(site.asked)) == (2, 2)
-    assert all("which is the bound" in reason for reason in reasons(report).values())
+    assert all("the limit of" in reason for reason in reasons(report).values())
 
 
-def test_a_full_disk_ends_the_run(site: Site, root: Path, tmp_path: Path, monkeypatch) -> None:
+def test_a_full_disk_ends_the_run(
+    site: Site, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("gallery.download.spool._SPARE_BYTES", 1 << 62)
     with pytest.raises(DownloadError, match="nearly full"):
         download(listed(tmp_path, site.put("/a.jpg", JPEG)), root, bounds=QUICK)
 
 
-def test_an_interrupted_run_ends_soon_and_leaves_nothing_half(site: Site, root: Path, tmp_path: Path) -> None:
-    def interrupt(settled: int, total: int | None) -> None:
+def test_an_interrupted_run_ends_soon_and_leaves_no_partial_file(
+    site: Site, root: Path, tmp_path: Path
+) -> None:
+    def interrupt(done: int, total: int | None) -> None:
         raise KeyboardInterrupt
 
     urls = [site.put(f"/{number}.jpg", Page(JPEG, drip=0.0002)) for number in range(40)]
     before = threading.active_count()
     with pytest.raises(KeyboardInterrupt):
         download(listed(tmp_path, *urls), root, bounds=QUICK, progress=interrupt)
-    assert threading.active_count() <= before + 5  # the site's own
+    assert threading.active_count() <= before + 5  # the site's threads
     assert len(site.asked) < 40
     assert all(probe(root / name).format == "JPEG" for name in files_below(root))
     assert not [path.name for path in (root / ".download").iterdir() if path.name != "lock"]
 
 
-def test_a_list_may_lie_on_the_web(site: Site, root: Path) -> None:
+def test_a_list_can_be_a_web_address(site: Site, root: Path) -> None:
     site.put("/list.csv", f"url\n{site.put('/a.jpg', JPEG)}\n".encode())
     assert download(site.address + "/list.csv", root, bounds=QUICK).written == 1
     assert download(site.address + "/list.csv", root, bounds=QUICK).present == 1
@@ -173,7 +179,7 @@ def test_a_list_may_lie_on_the_web(site: Site, root: Path) -> None:
         ("url,label\nhttp://h/фото.jpg,猫\n", [("http://h/фото.jpg", "猫")]),
     ],
 )
-def test_lists_are_read_as_people_write_them(tmp_path: Path, text: str, expected) -> None:
+def test_common_forms_of_lists_are_read(tmp_path: Path, text: str, expected: list[tuple[str, str]]) -> None:
     path = tmp_path / "list.csv"
     path.write_text(text, encoding="utf-8", newline="")
     report = Report()
@@ -181,13 +187,13 @@ def test_lists_are_read_as_people_write_them(tmp_path: Path, text: str, expected
     assert report.failed == []
 
 
-def test_a_plain_list_has_one_address_a_line_commas_and_all(tmp_path: Path) -> None:
+def test_a_plain_list_has_one_address_per_line_which_may_contain_commas(tmp_path: Path) -> None:
     path = tmp_path / "list.txt"
     path.write_text("http://h/a,b.jpg\n\nhttp://h/c.jpg\n")
     assert [entry.url for entry in read_list(path, 100, Report())] == ["http://h/a,b.jpg", "http://h/c.jpg"]
 
 
-def test_lines_without_an_address_are_told(tmp_path: Path) -> None:
+def test_lines_without_an_address_are_reported(tmp_path: Path) -> None:
     path = tmp_path / "list.csv"
     path.write_text("url\nhttp://h/a.jpg\nftp://h/b.jpg\nhttp://[\n\nfile:///etc/passwd\n")
     report = Report()
@@ -201,19 +207,19 @@ def test_lines_without_an_address_are_told(tmp_path: Path) -> None:
 def test_a_list_without_addresses_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "list.csv"
     path.write_bytes(content)
-    with pytest.raises(DownloadError, match=r"holds no http|not a table"):
+    with pytest.raises(DownloadError, match=r"contains no http|not a table"):
         read_list(path, 100, Report())
 
 
 def test_a_list_that_is_too_long_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "list.csv"
     path.write_text("\n".join(f"http://h/{number}" for number in range(11)))
-    with pytest.raises(DownloadError, match="more than the 10 pictures"):
+    with pytest.raises(DownloadError, match="more than 10 pictures"):
         read_list(path, 10, Report())
 
 
 @given(url=st.text(max_size=300).map("http://h/{}".format), name=st.text(max_size=300))
-def test_names_made_from_anything_stay_in_their_folder(url: str, name: str) -> None:
+def test_names_from_any_text_stay_in_the_folder(url: str, name: str) -> None:
     stem = stem_for(url, name)
     assert "/" not in stem
     assert not stem.startswith((".", "-"))
@@ -222,7 +228,7 @@ def test_names_made_from_anything_stay_in_their_folder(url: str, name: str) -> N
     assert stem == stem_for(url, name)
 
 
-def test_names_are_readable_in_every_script_and_never_the_same_for_two_addresses() -> None:
+def test_names_are_readable_in_every_script_and_differ_between_addresses() -> None:
     assert stem_for("http://h/x/%E7%8C%AB%20(1).jpeg?size=2").startswith("猫-1-")
     assert stem_for("http://h/../../etc/passwd").startswith("passwd-")
     assert stem_for("http://h/", "\u202egnp.фото").startswith("gnp-фото-")

@@ -1,4 +1,4 @@
-"""Precision, average precision and recall against a plain computation by hand."""
+"""Precision, average precision and recall, compared with a plain computation."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from tests.gallery.test_indexing import Spy
 from tests.support.galleries import write_picture
 
 
-def plainly(features: np.ndarray, labels: list[int]) -> list[float]:
-    """The four means, one query and one rank at a time."""
+def plain_means(features: np.ndarray, labels: list[int]) -> list[float]:
+    """Compute the four means, one query and one rank at a time."""
     totals = np.zeros(4)
     queries = [row for row in range(len(labels)) if labels.count(labels[row]) > 1]
     for query in queries:
@@ -44,17 +44,17 @@ def test_the_means_are_those_of_a_plain_computation(count: int, classes: int) ->
     features = (features / np.linalg.norm(features, axis=1, keepdims=True)).astype(np.float32)
     found = score(features, labels)
     values = [found.p_at_1, found.p_at_10, found.map_at_10, found.recall_at_10]
-    np.testing.assert_allclose(values, plainly(features, labels.tolist()), atol=1e-12)
+    np.testing.assert_allclose(values, plain_means(features, labels.tolist()), atol=1e-12)
 
 
 def test_a_query_never_finds_itself_even_among_its_copies() -> None:
     features = np.tile(np.eye(1, 4, dtype=np.float32), (30, 1))
     found = score(features, np.array([0] * 15 + [1] * 15))
-    # The ten lowest rows but the query's own all bear label 0.
+    # The first ten rows except the query's own all have label 0.
     assert (found.p_at_1, found.p_at_10, found.map_at_10) == (0.5, 0.5, 0.5)
 
 
-def test_labels_that_nobody_shares_are_refused() -> None:
+def test_labels_that_are_all_unique_are_refused() -> None:
     with pytest.raises(StoreError, match="same label"):
         score(np.eye(4, dtype=np.float32), np.arange(4))
 

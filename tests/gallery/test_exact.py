@@ -1,4 +1,4 @@
-"""Exact search against plain float64 arithmetic."""
+"""Exact search, compared with plain float64 arithmetic."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def test_rows_and_scores_are_those_of_float64_brute_force(count: int, queries: i
     check(features, unit_rows(1, queries, 96).astype(np.float64), 10)
 
 
-def test_the_plain_inner_product_is_meant() -> None:
+def test_exact_scores_are_plain_inner_products() -> None:
     features, query = unit_rows(0, 50, 768), unit_rows(1, 1, 768)[0].astype(np.float64)
     np.testing.assert_allclose(exact_scores(features, query), features.astype(np.float64) @ query, atol=1e-14)
 
 
 @given(seed=st.integers(0, 2**32 - 1), distinct=st.integers(1, 40), k=st.integers(1, 60))
 @settings(max_examples=60, deadline=None)
-def test_of_equal_rows_the_lower_comes_first(seed: int, distinct: int, k: int) -> None:
+def test_equal_rows_are_sorted_by_number(seed: int, distinct: int, k: int) -> None:
     rng = np.random.default_rng(seed)
     features = unit_rows(seed, distinct, 24)[rng.integers(0, distinct, 300)]
     check(features, features[rng.integers(0, 300, 2)].astype(np.float64), k)
@@ -78,14 +78,14 @@ def test_blocks_do_not_change_the_answer(monkeypatch: pytest.MonkeyPatch) -> Non
 
 @given(seed=st.integers(0, 2**32 - 1), count=st.integers(1, 3000), k=st.integers(1, 30))
 @settings(max_examples=60, deadline=None)
-def test_the_floor_is_reached_by_k_places_and_not_by_many_more(seed: int, count: int, k: int) -> None:
+def test_the_threshold_is_reached_by_k_positions_and_not_by_many_more(seed: int, count: int, k: int) -> None:
     scores, k = np.random.default_rng(seed).standard_normal(count, np.float32), min(k, count)
-    floor = reached_by(scores, k)
-    assert k <= (scores >= floor).sum() <= 2 * k + 8
+    threshold = reached_by(scores, k)
+    assert k <= (scores >= threshold).sum() <= 2 * k + 8
 
 
 @pytest.mark.parametrize("step", [1, 32 * 10])
-def test_the_best_may_all_lie_in_one_group_or_side_by_side(step: int) -> None:
+def test_the_best_rows_may_be_neighbours_or_in_one_group(step: int) -> None:
     features = unit_rows(0, 9000, 16)
     features[: 20 * step : step] = unit_rows(1, 1, 16) + 1e-4 * unit_rows(2, 20, 16)
     features /= np.linalg.norm(features, axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""Export and import of the earlier system's format, and what is refused in it."""
+"""Export and import of features as ``.npz``, and the files that an import refuses."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def exported(index: Index, tmp_path: Path) -> Path:
     return tmp_path / "index.npz"
 
 
-def take_in(index: Index, source: Path, root: Path | None = None) -> Imported:
+def import_some(index: Index, source: Path, root: Path | None = None) -> Imported:
     return import_npz(
         source, index.folder, root=root, model="tiny", fingerprint=index.encoder.fingerprint,
         thumbnails_dir=index.thumbnails,
     )  # fmt: skip
 
 
-def some(tmp_path: Path, **arrays: Any) -> Path:
+def npz(tmp_path: Path, **arrays: Any) -> Path:
     good = {"features": np.eye(3, D, dtype=np.float32), "paths": np.array(["a.jpg", "b.jpg", "c.jpg"])}
     np.savez(tmp_path / "some.npz", **(good | arrays))
     return tmp_path / "some.npz"
@@ -46,10 +46,10 @@ def test_features_and_paths_are_plain_arrays(exported: Path) -> None:
         assert arrays["paths"][0] == "a/000.jpg"
 
 
-def test_an_export_taken_in_again_gives_the_same_index(index: Index, exported: Path, tmp_path: Path) -> None:
+def test_an_imported_export_gives_the_same_index(index: Index, exported: Path, tmp_path: Path) -> None:
     with index.open() as before:
         index.folder, index.thumbnails = tmp_path / "second", tmp_path / "second thumbnails"
-        assert take_in(index, exported, index.root).absent == []
+        assert import_some(index, exported, index.root).absent == []
         with index.open(expected=index.encoder.fingerprint) as after:
             np.testing.assert_allclose(after.features, before.features, atol=1e-7)
             assert after.catalog.page(0, 20) == before.catalog.page(0, 20)
@@ -58,10 +58,10 @@ def test_an_export_taken_in_again_gives_the_same_index(index: Index, exported: P
     assert index.build().indexed == 0
 
 
-def test_vectors_of_any_length_type_and_order_are_taken_in(index: Index, tmp_path: Path) -> None:
+def test_features_of_any_length_type_and_order_are_imported(index: Index, tmp_path: Path) -> None:
     features = np.asfortranarray(np.random.default_rng(0).standard_normal((3, D)) * 50)
     paths = np.array(["z.jpg", "b\\c.jpg", "./a.jpg"])
-    done = take_in(index, some(tmp_path, features=features, paths=paths), tmp_path)
+    done = import_some(index, npz(tmp_path, features=features, paths=paths), tmp_path)
     assert done.absent == [("a.jpg", "missing"), ("b/c.jpg", "missing"), ("z.jpg", "missing")]
     with index.open() as store:
         assert [item.path for item in store.catalog.page(0, 9)] == ["a.jpg", "b/c.jpg", "z.jpg"]
@@ -70,9 +70,9 @@ def test_vectors_of_any_length_type_and_order_are_taken_in(index: Index, tmp_pat
         assert cosine == pytest.approx(1, abs=1e-6)
 
 
-def test_absolute_paths_bring_their_own_root(index: Index, tmp_path: Path) -> None:
+def test_absolute_paths_determine_the_root(index: Index, tmp_path: Path) -> None:
     paths = np.array([str(index.root / name) for name in ("a/000.jpg", "b/001.png", "b/none.png")])
-    done = take_in(index, some(tmp_path, paths=paths))
+    done = import_some(index, npz(tmp_path, paths=paths))
     assert done.absent == [("b/none.png", "missing")]
     with index.open() as store:
         assert store.catalog.manifest.root == str(index.root)
@@ -85,35 +85,35 @@ def test_absolute_paths_bring_their_own_root(index: Index, tmp_path: Path) -> No
         ({"features": np.eye(3, D + 1, dtype=np.float32)}, f"must be floats of shape \\(n, {D}\\)"),
         ({"features": np.eye(3, D, dtype=np.int32)}, "must be floats"),
         ({"features": np.ones(3, np.float32)}, "must be floats"),
-        ({"features": np.empty((0, D), np.float32), "paths": np.empty(0, "U5")}, "does not hold"),
+        ({"features": np.empty((0, D), np.float32), "paths": np.empty(0, "U5")}, "does not contain"),
         ({"features": np.eye(3, D) * np.nan}, "'a.jpg' has no direction"),
         ({"features": np.eye(2, D)[[0, 1, 1]] * [[1], [1], [0]]}, "'c.jpg' has no direction"),
         ({"features": np.full((3, D), np.inf)}, "no direction"),
-        ({"paths": np.array(["a.jpg", "b.jpg"])}, "3 vectors and 2 paths"),
-        ({"paths": np.array(["a.jpg", "b.jpg", "./a.jpg"])}, "comes twice"),
-        ({"paths": np.array(["a.jpg", "b.jpg", "../c.jpg"])}, "does not lie in"),
-        ({"paths": np.array(["a.jpg", "b.jpg", "/etc/passwd"])}, "does not lie in"),
-        ({"paths": np.array(["a.jpg", "b.jpg", ""])}, "is no path"),
-        ({"paths": np.array(["a.jpg", "b.jpg", "c\0d"])}, "is no path"),
-        ({"paths": np.array(["a.jpg", "b.jpg", "\ud800"])}, "is no path"),
+        ({"paths": np.array(["a.jpg", "b.jpg"])}, "3 features and 2 paths"),
+        ({"paths": np.array(["a.jpg", "b.jpg", "./a.jpg"])}, "is repeated"),
+        ({"paths": np.array(["a.jpg", "b.jpg", "../c.jpg"])}, "is not in"),
+        ({"paths": np.array(["a.jpg", "b.jpg", "/etc/passwd"])}, "is not in"),
+        ({"paths": np.array(["a.jpg", "b.jpg", ""])}, "is not a path"),
+        ({"paths": np.array(["a.jpg", "b.jpg", "c\0d"])}, "is not a path"),
+        ({"paths": np.array(["a.jpg", "b.jpg", "\ud800"])}, "is not a path"),
         ({"paths": np.array([1, 2, 3])}, "must be text"),
         ({"paths": np.array(["a.jpg", None, "c.jpg"], dtype=object)}, "must be text"),
     ],
 )
-def test_what_cannot_be_an_index_is_refused(index: Index, tmp_path: Path, arrays: Any, message: str) -> None:
+def test_arrays_that_cannot_be_an_index_are_refused(
+    index: Index, tmp_path: Path, arrays: Any, message: str
+) -> None:
     with pytest.raises(StoreError, match=message):
-        take_in(index, some(tmp_path, **arrays), tmp_path)
+        import_some(index, npz(tmp_path, **arrays), tmp_path)
     assert not (index.folder / "CURRENT").exists()
 
 
 def test_relative_paths_need_a_root(index: Index, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="--root"):
-        take_in(index, some(tmp_path))
+        import_some(index, npz(tmp_path))
 
 
-def test_a_file_that_is_no_npz_or_claims_what_it_does_not_hold_is_refused(
-    index: Index, tmp_path: Path
-) -> None:
+def test_a_damaged_pickled_or_lying_file_is_refused(index: Index, tmp_path: Path) -> None:
     header = io.BytesIO()
     claimed = {"descr": "<f4", "fortran_order": False, "shape": (9_000_000, D)}
     np.lib.format.write_array_header_1_0(header, claimed)
@@ -122,12 +122,12 @@ def test_a_file_that_is_no_npz_or_claims_what_it_does_not_hold_is_refused(
         archive.writestr("features.npy", header.getvalue())
         archive.writestr("paths.npy", header.getvalue())
     pickled.write_bytes(b"\x80\x04N.")
-    (tmp_path / "half.npz").write_bytes(some(tmp_path).read_bytes()[:-40])
-    with pytest.raises(StoreError, match="does not hold the 9000000 rows"):
-        take_in(index, bomb, tmp_path)
+    (tmp_path / "half.npz").write_bytes(npz(tmp_path).read_bytes()[:-40])
+    with pytest.raises(StoreError, match="does not contain the 9000000 rows"):
+        import_some(index, bomb, tmp_path)
     for source in (pickled, tmp_path / "half.npz", tmp_path / "none.npz"):
         with pytest.raises(StoreError):
-            take_in(index, source, tmp_path)
+            import_some(index, source, tmp_path)
 
 
 def test_an_export_that_cannot_be_written_leaves_nothing(index: Index, tmp_path: Path) -> None:

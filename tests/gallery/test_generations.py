@@ -1,4 +1,4 @@
-"""Damage is refused, an older sound generation serves, and what is read is never removed."""
+"""Damaged generations are refused, an older sound one serves, and none is removed while it is read."""
 
 from __future__ import annotations
 
@@ -13,14 +13,12 @@ from gallery.manifest import FEATURES, ITEMS, MANIFEST
 from tests.support.galleries import write_picture
 from tests.support.index import Index
 
-FLIPS = 300
-
 
 def newest(index: Index) -> Path:
     return index.folder / "generations" / generations.names(index.folder)[0]
 
 
-def test_a_quick_look_still_checks_items_size_and_header(index: Index) -> None:
+def test_a_quick_check_still_covers_items_size_and_header(index: Index) -> None:
     index.build()
     path = newest(index) / FEATURES
     sound = path.read_bytes()
@@ -46,7 +44,7 @@ def test_a_damaged_pointer_leads_to_the_newest_sound_generation(index: Index, po
         assert not store.catalog.replaces_damaged
 
 
-def test_an_index_without_a_sound_generation_is_built_from_nothing(index: Index) -> None:
+def test_an_index_without_a_sound_generation_is_built_from_scratch(index: Index) -> None:
     index.build()
     (newest(index) / FEATURES).write_bytes(b"")
     assert index.build().indexed == 12
@@ -64,14 +62,14 @@ def test_the_previous_generation_is_kept_and_older_ones_only_while_they_are_read
         index.build()
     kept = generations.names(index.folder)
     assert [name[:8] for name in kept] == ["00000005", "00000004", "00000002"]
-    assert len(readers[0].search(readers[0].vector(readers[0].catalog.at(0).id), 20)) == 13
+    assert len(readers[0].search(readers[0].feature(readers[0].catalog.at(0).id), 20)) == 13
     readers.pop().close()
     write_picture(index.root / "last.png", 9)
     index.build()
     assert [name[:8] for name in generations.names(index.folder)] == ["00000006", "00000005"]
 
 
-def test_a_generation_removed_between_pointer_and_opening_is_no_damage(
+def test_a_generation_removed_between_pointer_and_opening_is_not_reported_as_damage(
     index: Index, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     index.build()
@@ -91,7 +89,7 @@ def test_a_generation_removed_between_pointer_and_opening_is_no_damage(
     assert caplog.text == ""
 
 
-def test_what_a_killed_writer_left_is_swept_away(index: Index) -> None:
+def test_files_left_by_a_killed_writer_are_removed(index: Index) -> None:
     index.build()
     staging = index.folder / "generations" / ".staging"
     staging.mkdir()

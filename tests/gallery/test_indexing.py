@@ -1,4 +1,4 @@
-"""From a folder to an index: what is encoded, what is reused, what is left out, what is refused."""
+"""Indexing: which pictures are encoded, reused, skipped and removed, and which errors are raised."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LONG_AGO = 1_000_000_000
 
 
 class Spy:
-    """The encoder, counting what it encodes; `spoil` changes its answers."""
+    """The encoder with a count of the pictures it encodes; `spoil` changes its features."""
 
     def __init__(self, encoder: Encoder, spoil: Any = None) -> None:
         self.name, self.fingerprint = encoder.name, encoder.fingerprint
@@ -43,12 +43,12 @@ class Spy:
 
 
 def age(root: Path) -> None:
-    """Give all files an old time of change, so that an unchanged one is known by it."""
+    """Give all files an old time of change, by which unchanged files are recognised."""
     for path in root.rglob("*.*"):
         os.utime(path, (LONG_AGO, LONG_AGO))
 
 
-def test_every_picture_gets_the_vector_that_the_encoder_gives_it(index: Index) -> None:
+def test_every_item_has_the_encoders_feature_of_its_picture(index: Index) -> None:
     report = index.build(batch_size=5)
     with index.open() as store:
         paths = [item.path for item in store.catalog.page(0, 100)]
@@ -59,7 +59,7 @@ def test_every_picture_gets_the_vector_that_the_encoder_gives_it(index: Index) -
     assert (report.indexed, report.reused, report.removed, report.skipped) == (12, 0, 0, [])
 
 
-def test_items_hold_what_the_files_hold(index: Index) -> None:
+def test_items_describe_their_files(index: Index) -> None:
     index.build()
     with index.open() as store:
         item = store.catalog.page(0, 1)[0]
@@ -78,7 +78,7 @@ def test_nothing_is_encoded_or_written_again_when_nothing_has_changed(index: Ind
     assert second.generation == first.generation
 
 
-def test_only_new_contents_are_encoded_and_files_that_are_gone_are_dropped(index: Index) -> None:
+def test_only_new_contents_are_encoded_and_missing_files_are_removed(index: Index) -> None:
     index.build()
     files = sorted(index.root.rglob("*.*"))
     files[0].unlink()
@@ -92,7 +92,7 @@ def test_only_new_contents_are_encoded_and_files_that_are_gone_are_dropped(index
     with index.open() as store:
         assert len(store) == 13
         copy, original = (store.catalog.page(0, 1, query) for query in ("copy.jpg", files[2].name))
-        np.testing.assert_array_equal(store.vector(copy[0].id), store.vector(original[0].id))
+        np.testing.assert_array_equal(store.feature(copy[0].id), store.feature(original[0].id))
 
 
 def test_a_file_of_the_same_size_changed_right_after_the_scan_is_noticed(index: Index) -> None:
@@ -144,23 +144,23 @@ def test_a_folder_without_pictures_never_replaces_an_index(index: Index) -> None
         assert (store.generation, len(store)) == (generation, 12)
 
 
-def test_a_run_that_was_cut_off_is_resumed(index: Index) -> None:
-    class CutOffError(Exception):
+def test_an_interrupted_run_is_resumed(index: Index) -> None:
+    class InterruptedRunError(Exception):
         pass
 
     def cut(features: Any, spy: Spy) -> Any:
         if len(spy.batches) == 3:
-            raise CutOffError
+            raise InterruptedRunError
         return features
 
-    with pytest.raises(CutOffError):
+    with pytest.raises(InterruptedRunError):
         index.build(encoder=Spy(index.encoder, cut), batch_size=4)
     spy = Spy(index.encoder)
     report = index.build(encoder=spy, batch_size=4)
     assert (spy.pictures, report.indexed, report.reused) == (4, 4, 8)
 
 
-def test_each_finished_batch_is_out_of_a_kills_reach(index: Index) -> None:
+def test_each_batch_is_logged_when_it_is_encoded(index: Index) -> None:
     sizes: list[int] = []
 
     def look(features: Any, spy: Spy) -> Any:
@@ -180,7 +180,7 @@ def test_copies_are_encoded_once(index: Index) -> None:
     assert (report.count, spy.pictures, report.indexed) == (48, 12, 12)
 
 
-def test_another_model_encodes_everything_anew(index: Index, other_encoder: Encoder) -> None:
+def test_another_model_encodes_everything_again(index: Index, other_encoder: Encoder) -> None:
     index.build()
     report = index.build(encoder=other_encoder)
     assert (report.indexed, report.removed) == (12, 0)
@@ -189,7 +189,7 @@ def test_another_model_encodes_everything_anew(index: Index, other_encoder: Enco
         np.testing.assert_allclose(store.features[0], expected / np.linalg.norm(expected), atol=1e-6)
 
 
-def test_another_folder_takes_the_place_of_the_first(index: Index, tmp_path: Path) -> None:
+def test_another_folder_replaces_the_first(index: Index, tmp_path: Path) -> None:
     write_picture(index.root / "same.bmp", 500)
     age(index.root)
     index.build()
@@ -202,7 +202,7 @@ def test_another_folder_takes_the_place_of_the_first(index: Index, tmp_path: Pat
 
 
 def test_a_second_indexer_is_refused(index: Index) -> None:
-    with exclusive(index.folder), pytest.raises(IndexBusyError, match=f"number {os.getpid()}"):
+    with exclusive(index.folder), pytest.raises(IndexBusyError, match=f"id {os.getpid()}"):
         index.build()
     assert index.build().count == 12
 
@@ -227,7 +227,7 @@ def test_a_full_disk_leaves_the_old_generation_and_the_finished_work(
     assert spy.pictures == 0
 
 
-def test_thumbnails_are_made_once_for_each_content_and_mended(index: Index) -> None:
+def test_thumbnails_are_made_once_for_each_content_and_restored(index: Index) -> None:
     for name in ("scan.tif", "copy.tif"):
         write_picture(index.root / name, seed=700, size=(2000, 1000))
     index.build()
@@ -273,14 +273,14 @@ def test_progress_ends_with_every_file(index: Index) -> None:
     assert seen == [(number, 12) for number in range(1, 13)]
 
 
-def test_what_lies_in_the_pictures_folder_by_our_own_doing_is_not_indexed(index: Index) -> None:
+def test_index_and_thumbnails_inside_the_gallery_are_not_indexed(index: Index) -> None:
     index.folder = index.root / "index"
     index.thumbnails = index.root / "thumbnails"
     index.build()
     assert index.build().count == 12
 
 
-def test_attribution_goes_into_the_manifest(index: Index) -> None:
+def test_attribution_is_stored_in_the_manifest(index: Index) -> None:
     (index.root / "ATTRIBUTION.txt").write_text("Pictures: OpenMoji, CC BY-SA 4.0\n")
     report = index.build()
     assert report.skipped == []

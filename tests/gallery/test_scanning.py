@@ -1,4 +1,4 @@
-"""Which files of a folder are looked at."""
+"""Which files of a folder are candidates for the index."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def test_a_folder_that_may_not_be_read_is_reported(public_folder: Path) -> None:
         assert scan(public_folder) == ([], [("closed", "cannot be read: Permission denied")])
 
 
-def test_what_is_no_folder_is_refused(tmp_path: Path) -> None:
+def test_a_root_that_is_not_a_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for root in (tmp_path / "file", tmp_path / "nothing"):
-        with pytest.raises(StoreError, match="no folder"):
+        with pytest.raises(StoreError, match="is not a folder"):
             scan(root)

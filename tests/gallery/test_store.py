@@ -1,4 +1,4 @@
-"""An index opened for searching."""
+"""The store: an index opened for searching."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def test_scores_are_the_cosines_of_float64(store: Store, index: Index) -> None:
 
 def test_items_left_out_are_replaced_by_the_next(store: Store) -> None:
     item = store.catalog.at(3)
-    everyone = [found for found, _ in store.search(store.vector(item.id), 12)]
-    others = store.search(store.vector(item.id), 10, exclude=[item.id, everyone[4].id])
-    assert [found for found, _ in others] == everyone[1:4] + everyone[5:]
+    ranked = [found for found, _ in store.search(store.feature(item.id), 12)]
+    others = store.search(store.feature(item.id), 10, exclude=[item.id, ranked[4].id])
+    assert [found for found, _ in others] == ranked[1:4] + ranked[5:]
 
 
 def test_many_queries_are_answered_as_each_alone(store: Store) -> None:
-    vectors = np.stack([store.vector(item.id) for item in store.catalog.page(0, 12)])
+    vectors = np.stack([store.feature(item.id) for item in store.catalog.page(0, 12)])
     assert store.search_many(vectors, 5) == [store.search(vector, 5) for vector in vectors]
 
 
@@ -56,9 +56,9 @@ def test_a_query_without_direction_or_of_another_width_is_refused(store: Store, 
         store.search(vector, 10)  # type: ignore[arg-type]
 
 
-def test_the_vector_of_an_unknown_item_is_refused(store: Store) -> None:
+def test_the_feature_of_an_unknown_item_is_refused(store: Store) -> None:
     with pytest.raises(ItemMissingError) as caught:
-        store.vector("0" * 16)
+        store.feature("0" * 16)
     assert caught.value.code == "item_gone"
 
 
@@ -67,7 +67,7 @@ def test_a_missing_index_is_refused_with_the_command_that_makes_one(index: Index
         index.open()
 
 
-def test_the_vectors_are_mapped_and_cannot_be_written(store: Store) -> None:
+def test_the_features_are_mapped_and_cannot_be_written(store: Store) -> None:
     assert not store.features.flags.writeable
     assert not store.features.flags.owndata
 
@@ -87,7 +87,7 @@ def answer_of_a_child(ask: Callable[[], str]) -> str:
 
 
 def test_a_forked_child_searches_its_parents_store(store: Store) -> None:
-    query = store.vector(store.catalog.at(0).id)
+    query = store.feature(store.catalog.at(0).id)
     expected = repr(store.search(query, 5))
     assert answer_of_a_child(lambda: repr(store.search(query, 5))) == expected
     assert repr(store.search(query, 5)) == expected

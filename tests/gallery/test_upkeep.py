@@ -1,4 +1,4 @@
-"""What `status` reports and `prune` removes."""
+"""The commands `status` and `prune`: what they report and what they remove."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.galleries import write_picture
 from tests.support.index import Index
 
 
-def test_another_model_or_setting_shows(index: Index, other_encoder: Encoder) -> None:
+def test_another_model_or_setting_is_detected(index: Index, other_encoder: Encoder) -> None:
     index.build()
     own = index.encoder.fingerprint
     others = [
@@ -28,12 +28,14 @@ def test_another_model_or_setting_shows(index: Index, other_encoder: Encoder) ->
     assert not any(status(index.folder, fingerprint).matches for fingerprint in others)
 
 
-def test_a_missing_index_is_said_so(index: Index) -> None:
+def test_a_missing_index_is_an_error(index: Index) -> None:
     with pytest.raises(IndexMissingError):
         status(index.folder, index.encoder.fingerprint)
 
 
-def test_prune_keeps_what_any_index_shows(index: Index, other_encoder: Encoder, tmp_path: Path) -> None:
+def test_prune_keeps_the_thumbnails_of_all_indexes(
+    index: Index, other_encoder: Encoder, tmp_path: Path
+) -> None:
     index.build()
     with Catalog.open(index.folder) as catalog:
         gone = [catalog.at(row).sha256 for row in (0, 1)]
@@ -52,7 +54,7 @@ def test_prune_keeps_what_any_index_shows(index: Index, other_encoder: Encoder, 
     assert prune([index.folder, second.folder], index.thumbnails) == Pruned(0, 0)
 
 
-def test_prune_waits_for_no_indexer(index: Index) -> None:
+def test_prune_is_refused_while_an_index_is_written(index: Index) -> None:
     index.build()
     with exclusive(index.folder), pytest.raises(IndexBusyError):
         prune([index.folder], index.thumbnails)

@@ -1,4 +1,4 @@
-"""Archives of every kind, among them those that climb out, blow up or lie."""
+"""Archives for tests: ordinary ones, and hostile ones with links, devices and huge headers."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import tarfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 
 def make_zip(path: Path, members: Mapping[str, bytes], *, links: Mapping[str, str] | None = None) -> Path:
-    """A zip with `members`, and with symbolic `links` as Unix archivers write them."""
+    """Write a zip with `members`, and with symbolic `links` as Unix archivers write them."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in members.items():
             archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
@@ -22,9 +23,10 @@ def make_zip(path: Path, members: Mapping[str, bytes], *, links: Mapping[str, st
 
 
 def tar_bytes(members: Mapping[str, bytes], compression: str = "gz", *, odd: bool = False) -> bytes:
-    """A tar with `members`, and if `odd` with links, a device and a pipe that call themselves pictures."""
+    """Return a tar with `members`; with `odd`, also links, a device and a pipe with names of pictures."""
     file = io.BytesIO()
-    with tarfile.open(fileobj=file, mode=f"w:{compression}") as archive:
+    mode: Any = f"w:{compression}"
+    with tarfile.open(fileobj=file, mode=mode) as archive:
         for name, data in members.items():
             info = tarfile.TarInfo(name)
             info.size = len(data)
@@ -43,7 +45,7 @@ def tar_bytes(members: Mapping[str, bytes], compression: str = "gz", *, odd: boo
 
 
 def tar_with_header_bomb(size: int) -> bytes:
-    """A tar.gz whose extended header claims, truly, `size` zeros, which tarfile would read at once."""
+    """Return a tar.gz with an extended header of `size` zeros, which tarfile would read at once."""
     import gzip
 
     info = tarfile.TarInfo("header")
@@ -57,6 +59,6 @@ def tar_with_header_bomb(size: int) -> bytes:
 
 
 def files_below(root: Path) -> set[str]:
-    """The visible files below `root`, as relative paths."""
+    """Return the relative paths of the visible files below `root`."""
     found = (path.relative_to(root) for path in root.rglob("*") if path.is_file())
     return {path.as_posix() for path in found if not any(part.startswith(".") for part in path.parts)}

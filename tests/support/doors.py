@@ -1,4 +1,4 @@
-"""The four ways by which pictures come in, so that a test can ask the same of all."""
+"""The four ways in which a picture enters Vitrine, with one interface, and a visitor of a real site."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ BOUNDS = Bounds(delay=0.0, attempts=1, max_bytes=64 << 20, host_patience=600.0)
 
 
 class Doors:
-    """An application and a gallery's folder; nothing of either is there yet."""
+    """An application and a gallery's folder, both empty at first."""
 
     def __init__(self, app: Flask, settings: Settings, directory: Path) -> None:
         self.app, self.settings, self.directory = app, settings, directory
 
     def refusals(self, door: str, files: Mapping[str, bytes]) -> dict[str, str]:
-        """Bring files in by one door; return the code of each one's refusal, empty where it was let in."""
+        """Send files by one way; return the code of each refusal, or an empty string for accepted files."""
         return dict.fromkeys(files, "") | dict(getattr(self, f"_{door}")(files))
 
     def kept(self) -> int:
-        """How many rows, stored or brought pictures and thumbnails there are, beside `SOUND`'s."""
+        """Return the number of rows, stored pictures and thumbnails, without those of `SOUND`."""
         with self.app.app_context():
             counts = [db.session.scalar(sa.select(sa.func.count()).select_from(t)) for t in (Search, Upload)]
         folders = (self.settings.uploads_dir, self.directory / "brought", self.settings.thumbnails_dir)
@@ -69,7 +69,7 @@ class Doors:
     def _index(self, files: Mapping[str, bytes]) -> Iterator[tuple[str, str]]:
         root = self.directory / "pictures"
         root.mkdir(exist_ok=True)
-        (root / "sound.png").write_bytes(SOUND)  # a folder without any would be refused as a whole
+        (root / "sound.png").write_bytes(SOUND)  # a folder without any picture is refused
         for name, data in files.items():
             (root / f"{name}.png").write_bytes(data)
         encoder = tiny_encoder(self.directory / "weights")
@@ -90,7 +90,7 @@ class Doors:
 
 
 def code_of(status: int, answer: Any) -> str:
-    """The code of an error of the page's or of the API's; empty where a search was made."""
+    """Return the code of an error of the page or the API, or an empty string if the search was accepted."""
     if status == 201:
         return ""
     assert 400 <= status < 500, answer
@@ -98,49 +98,49 @@ def code_of(status: int, answer: Any) -> str:
 
 
 class Visitor:
-    """Somebody at a real site, who puts pictures in and waits for what becomes of them."""
+    """A visitor of a real site, who submits pictures and waits for the results."""
 
     def __init__(self, site: Installation) -> None:
         self.site = site
         self.session = requests.Session()
 
     def get(self, path: str) -> requests.Response:
-        """Look at a page."""
+        """Request a page."""
         return self.session.get(self.site.url + path, timeout=20)
 
     def token(self, path: str = "/login") -> str:
-        """The token that the forms of a page carry."""
+        """Return the CSRF token in the forms of a page."""
         found = TOKEN.search(self.get(path).text)
         assert found is not None
         return found[1]
 
     def post(self, path: str, data: dict[str, str], **options: Any) -> requests.Response:
-        """Send a form; what it leads to is not followed."""
+        """Send a form without following the redirect."""
         return self.session.post(self.site.url + path, data, timeout=20, allow_redirects=False, **options)
 
     def signup(self, name: str = "maria") -> requests.Response:
-        """Make an account and be signed in to it."""
+        """Create an account, which signs in."""
         return self.post("/signup", {"csrf_token": self.token(), "username": name, "password": PASSWORD})
 
     def submit(
         self, content: bytes, name: str = "p.jpg", *, token: str, submission: str | None = None
     ) -> requests.Response:
-        """Put a picture in, with what a page seen earlier has given."""
+        """Submit a picture with the token of a page requested earlier."""
         form = {"csrf_token": token, "submission": submission or uuid.uuid4().hex}
         files = {"image": (name, io.BytesIO(content), "image/jpeg")}
         return self.post("/searches", form, files=files, headers=JSON)
 
     def send(self, content: bytes, name: str = "p.jpg") -> requests.Response:
-        """Put a picture in."""
+        """Submit a picture."""
         return self.submit(content, name, token=self.token())
 
     def status(self, search: dict[str, Any]) -> dict[str, Any]:
-        """What the page is told of a search."""
+        """Return the status of a search, as the page receives it."""
         told: dict[str, Any] = self.get(search["status_url"]).json()
         return told
 
     def searched(self, content: bytes, name: str = "p.jpg") -> dict[str, Any]:
-        """Put a picture in and wait until its search has ended; return what the page is told of it."""
+        """Submit a picture, wait until its search has ended, and return its status."""
         answer = self.send(content, name)
         assert answer.status_code == 201, answer.text
         search = answer.json()
@@ -150,6 +150,6 @@ class Visitor:
         return ended
 
     def preview(self, search: dict[str, Any]) -> Image.Image:
-        """The picture of a search that is done, as the site shows it."""
+        """Return the query picture of a finished search, as the site shows it."""
         assert search["status"] == "done", search
         return open_rgb(self.get(search["picture_url"]).content)

@@ -1,7 +1,7 @@
-"""An application on a disk that is full: ``unshare -rm python -m tests.support.full_disk FOLDER``.
+"""An application with a full disk: ``unshare -rm python -m tests.support.full_disk FOLDER``.
 
-In a mount namespace of its own, small disks of memory stand for the real one. What came of each try is
-printed as JSON, for the test to judge.
+In a separate mount namespace, small tmpfs mounts take the place of the disk. The result of each scenario is
+printed as JSON for the test.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ from worker.runtime import Runtime, use
 DISK = 4 << 20
 
 
-class Starved:
-    """An application whose uploads, temporary files or everything lie on a small disk."""
+class FullDiskApp:
+    """An application with its uploads, its temporary files or everything on a small disk."""
 
     def __init__(self, directory: Path, *, small: Path) -> None:
         self.small = small
@@ -57,7 +57,7 @@ class Starved:
 
     @contextlib.contextmanager
     def full(self) -> Iterator[None]:
-        """Leave not a byte free until the block ends."""
+        """Fill the disk until the block ends."""
         filler = self.small / "filler"
         with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
             while True:
@@ -66,7 +66,7 @@ class Starved:
         filler.unlink()
 
     def state(self) -> list[Any]:
-        """How many searches and uploads there are, and the names of the stored files."""
+        """Return the numbers of searches and uploads, and the names of the stored files."""
         with self.app.app_context():
             counts = [db.session.scalar(sa.select(sa.func.count()).select_from(t)) for t in (Search, Upload)]
         return [*counts, sorted(path.name for path in self.settings.uploads_dir.glob("*"))]
@@ -76,10 +76,10 @@ class Starved:
             return db.session.scalars(sa.select(Search.id)).one()
 
     def tries(self, content: bytes) -> dict[str, Any]:
-        """Put a picture in by the form and by the API, while the disk is full and afterwards."""
+        """Submit a picture by the form and by the API, while the disk is full and afterwards."""
         before = self.state()
         with self.full():
-            full = [said(self.form(content)), said(self.program(content))]
+            full = [refusal(self.form(content)), refusal(self.program(content))]
             page = self.browser.get("/about").status_code
         return {
             "full": full,
@@ -89,7 +89,7 @@ class Starved:
         }
 
     def form(self, content: bytes) -> TestResponse:
-        """Send the page's form, ready made: the test's own client would need the disk to make it."""
+        """Send the page's form as prepared bytes: the test client would need the disk to encode it."""
         fields = (b'csrf_token"', self.browser.token().encode()), (b'image"; filename="p.png"', content)
         parts = [b'--x\r\nContent-Disposition: form-data; name="%b\r\n\r\n%b\r\n' % field for field in fields]
         kind = "multipart/form-data; boundary=x"
@@ -97,55 +97,56 @@ class Starved:
         return self.browser.client.post("/searches", data=data, content_type=kind, headers=JSON)
 
     def program(self, content: bytes) -> TestResponse:
-        """Send the picture by the API."""
+        """Send a picture by the API."""
         headers = {"Authorization": f"Bearer {self.token}"}
         return self.app.test_client().post("/api/v1/searches", data=content, headers=headers)
 
 
-def said(answer: TestResponse) -> list[Any]:
-    """Status, code, and whether to try again is said."""
+def refusal(answer: TestResponse) -> list[Any]:
+    """Return the status, the error's code, and whether there is a ``Retry-After``."""
+    assert answer.json is not None
     return [answer.status_code, answer.json["error"]["code"], "Retry-After" in answer.headers]
 
 
 def uploads(directory: Path) -> dict[str, Any]:
-    """Only the folder of pictures is full."""
-    return Starved(directory, small=directory / "uploads").tries(large())
+    """Only the folder of uploads is full."""
+    return FullDiskApp(directory, small=directory / "uploads").tries(large())
 
 
 def everything(directory: Path) -> dict[str, Any]:
-    """The database lies on the full disk too."""
-    return Starved(directory, small=directory).tries(photo())
+    """The database is on the full disk too."""
+    return FullDiskApp(directory, small=directory).tries(photo())
 
 
 def temporary(directory: Path) -> dict[str, Any]:
-    """There is no room for the temporary file that a large body becomes."""
-    starved = Starved(directory, small=directory.parent / "tmp")
-    tempfile.tempdir = str(starved.small)
+    """There is no space for the temporary file of a large body."""
+    application = FullDiskApp(directory, small=directory.parent / "tmp")
+    tempfile.tempdir = str(application.small)
     try:
-        return starved.tries(large())
+        return application.tries(large())
     finally:
         tempfile.tempdir = None
 
 
 def preview(directory: Path) -> dict[str, Any]:
-    """The worker has found what is similar, and cannot save the preview."""
-    starved = Starved(directory, small=directory / "uploads")
-    tiny_index(starved.settings)
-    runtime = Runtime(starved.app)
+    """The worker has found similar pictures, and cannot save the preview."""
+    application = FullDiskApp(directory, small=directory / "uploads")
+    tiny_index(application.settings)
+    runtime = Runtime(application.app)
     runtime.refresh()
     use(runtime)
-    starved.browser.searched()
-    files = starved.state()[2]
-    search_id = starved.search_id()
-    with starved.full():
+    application.browser.searched()
+    files = application.state()[2]
+    search_id = application.search_id()
+    with application.full():
         run_search(str(search_id))
-        status = starved.browser.get(f"/searches/{search_id}/status").json
-        kept = set(starved.state()[2]) == {*files, "filler"}
-    with starved.app.app_context():
+        status = application.browser.get(f"/searches/{search_id}/status").json
+        kept = set(application.state()[2]) == {*files, "filler"}
+    with application.app.app_context():
         lapsed = utcnow() + timedelta(seconds=LEASE_SECONDS)
         waiting = attempts.reconcile(set(), lapsed).enqueue == [search_id]
     run_search(str(search_id))
-    later = starved.browser.get(f"/searches/{search_id}/status").json
+    later = application.browser.get(f"/searches/{search_id}/status").json
     return {
         "full": [status["status"], status["error"], kept],
         "later": [waiting, later["status"], len(later["results"]) > 0],
@@ -153,12 +154,12 @@ def preview(directory: Path) -> dict[str, Any]:
 
 
 def server(directory: Path) -> dict[str, Any]:
-    """There is no room for what the real server puts aside of a large body while it comes in."""
-    starved = Starved(directory, small=directory.parent / "tmp")
+    """There is no space for the temporary file in which the real server buffers a large body."""
+    application = FullDiskApp(directory, small=directory.parent / "tmp")
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     environ = {"DATA_DIR": str(directory), "SECRET_KEY": KEY, "MODEL": "tiny", "PORT": str(port)}
-    headers = {"Authorization": f"Bearer {starved.token}"}
+    headers = {"Authorization": f"Bearer {application.token}"}
 
     def send() -> int | None:
         with contextlib.suppress(requests.ConnectionError):
@@ -166,19 +167,19 @@ def server(directory: Path) -> dict[str, Any]:
             return requests.post(url, data=large(), headers=headers, timeout=20).status_code
         return None
 
-    environ |= {"TMPDIR": str(starved.small), "REDIS_URL": starved.settings.redis_url}
+    environ |= {"TMPDIR": str(application.small), "REDIS_URL": application.settings.redis_url}
     log = directory.parent / "web.log"
     with process("wsgi.py", environ=environ, log=log, ready=lambda: answers(address)):
-        first, before = send(), starved.state()  # Python chooses its folder for temporary files once
-        with starved.full():
+        first, before = send(), application.state()  # Python chooses the folder for temporary files once
+        with application.full():
             refused = send() in (None, 503)
             page = requests.get(f"{address}/about", timeout=20).status_code
-            unchanged = starved.state() == before
+            unchanged = application.state() == before
         return {"first": first, "refused": refused, "page": page, "unchanged": unchanged, "later": send()}
 
 
 def large() -> bytes:
-    """A picture that does not stay in memory while it is received."""
+    """Return a picture too large to stay in memory while it is received."""
     file = io.BytesIO()
     Image.effect_noise((1000, 900), 80).save(file, "PNG")
     assert 1 << 19 < len(file.getvalue()) < DISK // 4
@@ -187,6 +188,6 @@ def large() -> bytes:
 
 if __name__ == "__main__":
     logging.disable()
-    for number, disaster in enumerate((uploads, everything, temporary, preview, server)):
+    for number, scenario in enumerate((uploads, everything, temporary, preview, server)):
         folder = Path(sys.argv[1]) / str(number) / "data"
-        sys.stdout.write(json.dumps({disaster.__name__: disaster(folder)}) + "\n")
+        sys.stdout.write(json.dumps({scenario.__name__: scenario(folder)}) + "\n")

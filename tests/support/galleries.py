@@ -1,4 +1,4 @@
-"""Small galleries of generated pictures, and a real index of one."""
+"""Small galleries of generated pictures, and a real index of a gallery."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.checkpoints import write_tiny_checkpoint
 
 
 def picture(seed: int, size: tuple[int, int] = (64, 48)) -> Image.Image:
-    """A picture that differs from that of any other seed: five coloured shapes on a coloured ground."""
+    """Return a picture that differs for every seed: five coloured shapes on a coloured background."""
     rng = random.Random(seed)
     width, height = size
 
@@ -39,7 +39,7 @@ def write_picture(path: Path, seed: int, size: tuple[int, int] = (64, 48), **opt
 
 
 def make_gallery(root: Path, count: int = 12, *, seed: int = 0) -> Path:
-    """Write `count` pictures, JPEG and PNG in turns, over three folders, and return `root`."""
+    """Write `count` pictures, alternately JPEG and PNG, into three folders, and return `root`."""
     for number in range(count):
         suffix = ("jpg", "png")[number % 2]
         write_picture(root / "abc"[number % 3] / f"{number:03d}.{suffix}", seed + number)
@@ -47,7 +47,7 @@ def make_gallery(root: Path, count: int = 12, *, seed: int = 0) -> Path:
 
 
 def tiny_encoder(folder: Path, *, seed: int = 0) -> Encoder:
-    """A real encoder with seeded random weights, D = 64, a few milliseconds a picture."""
+    """Return a real encoder with seeded random weights, D = 64, a few milliseconds per picture."""
     path = folder / f"tiny-{seed}.safetensors"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
@@ -56,9 +56,9 @@ def tiny_encoder(folder: Path, *, seed: int = 0) -> Encoder:
 
 
 def tiny_index(settings: Settings, count: int = 12, *, seed: int = 0) -> Report:
-    """Give `settings` what a search needs: weights at `model_path`, pictures in `data_dir`, their index.
+    """Prepare `settings` for searches: weights at `model_path`, pictures in `data_dir`, and their index.
 
-    Weights that are there are used; pictures of an earlier call stay in the gallery.
+    Existing weights are used, and pictures of an earlier call stay in the gallery.
     """
     if not settings.model_path.exists():
         settings.model_path.parent.mkdir(parents=True, exist_ok=True)

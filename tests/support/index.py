@@ -1,4 +1,4 @@
-"""A folder of pictures and its index, made by a real encoder with seeded random weights."""
+"""Fixtures of a gallery and its index, made by a real encoder with seeded random weights."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.galleries import make_gallery, tiny_encoder
 
 @dataclass
 class Index:
-    """A folder of twelve pictures, and where its index goes."""
+    """A gallery of twelve pictures, and the folders for its index and thumbnails."""
 
     root: Path
     folder: Path
@@ -23,8 +23,10 @@ class Index:
     encoder: Encoder
 
     def build(self, **options: Any) -> Report:
-        options = {"encoder": self.encoder, "thumbnails_dir": self.thumbnails, "workers": 2} | options
-        return build(self.root, self.folder, **options)
+        defaults: dict[str, Any] = {
+            "encoder": self.encoder, "thumbnails_dir": self.thumbnails, "workers": 2
+        }  # fmt: skip
+        return build(self.root, self.folder, **defaults | options)
 
     def open(self, **options: Any) -> Store:
         return Store.open(self.folder, **options)

@@ -1,8 +1,8 @@
-"""Programs for tests that kill, freeze or starve an indexer or a searcher.
+"""An indexer and a searcher as processes, for tests that kill or stop them, or limit their disk space.
 
 ``python -m tests.support.index_process index WEIGHTS ROOT DIRECTORY`` indexes ROOT and prints a line for
-each picture. ``... search DIRECTORY`` searches, reopening when the index is stale, until standard input
-ends, and then prints how many searches it made and in how many generations.
+each picture. ``... search DIRECTORY`` searches until standard input ends, reopens the index when it is stale,
+and then prints the number of searches and of generations.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ def say(line: object) -> None:
 
 
 def index(weights: str, root: str, directory: str, tell: Callable[[int], object] = say) -> None:
+    def progress(done: int, total: int) -> None:
+        tell(done)
+
     build(
         Path(root),
         Path(directory) / "index",
@@ -31,7 +34,7 @@ def index(weights: str, root: str, directory: str, tell: Callable[[int], object]
         thumbnails_dir=Path(directory) / "thumbnails",
         batch_size=4,
         workers=2,
-        progress=lambda done, total: tell(done),
+        progress=progress,
     )
 
 
@@ -44,8 +47,8 @@ def search(directory: str) -> None:
             store = Store.open(Path(directory) / "index")
         generation = store.generation
         item = store.catalog.at(searches % len(store))
-        found = [hit for hit, _ in store.search(store.vector(item.id), len(store))]
-        assert (found[0].sha256, store.generation) == (item.sha256, generation)  # copies are equally near
+        found = [hit for hit, _ in store.search(store.feature(item.id), len(store))]
+        assert (found[0].sha256, store.generation) == (item.sha256, generation)  # copies have equal scores
         assert sorted(found, key=lambda hit: hit.path) == store.catalog.page(0, len(store))
         searches += 1
         generations.add(generation)
@@ -54,6 +57,7 @@ def search(directory: str) -> None:
 
 if __name__ == "__main__":
     try:
-        {"index": index, "search": search}[sys.argv[1]](*sys.argv[2:])
+        programs: dict[str, Callable[..., None]] = {"index": index, "search": search}
+        programs[sys.argv[1]](*sys.argv[2:])
     except VitrineError as error:
         sys.exit(f"Error: {error}")
