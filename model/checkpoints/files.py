@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from model.checkpoints.readers.npz import NpzFile
@@ -26,15 +27,18 @@ class Checkpoint(Protocol):
     ----------
     shapes : dict of str to tuple of int
         Every tensor's shape, by its name in the file.
+    dtypes : dict of str to dtype
+        The type in which the file stores each of them.
     metadata : dict of str to str
         What the file says about itself; empty where the format has no place for it.
     """
 
     shapes: dict[str, tuple[int, ...]]
+    dtypes: dict[str, np.dtype[Any]]
     metadata: dict[str, str]
 
     def read(self, name: str) -> NDArray[Any]:
-        """Read one tensor in its stored type."""
+        """Read one tensor in its stored type, an 8-bit matrix as float32."""
 
     def close(self) -> None:
         """Close the file."""

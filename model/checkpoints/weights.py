@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -42,8 +44,16 @@ class Weights:
     path: Path
     _file: Checkpoint
 
+    @property
+    def storage(self) -> str:
+        """The types that the file stores numbers in, that of most of them first: ``int8 and float32``."""
+        sizes = Counter[str]()
+        for name, shape in self._file.shapes.items():
+            sizes[self._file.dtypes[name].name] += math.prod(shape)
+        return " and ".join(name for name, _ in sizes.most_common())
+
     def read(self, name: str) -> NDArray[np.float32]:
-        """Read the parameter `name`; smaller floating-point types are widened.
+        """Read the parameter `name`; smaller types are widened.
 
         Returns
         -------

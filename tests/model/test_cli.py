@@ -186,6 +186,17 @@ def test_convert_says_what_it_wrote(run, tmp_path):
     assert result.exit_code == 0, result.output
     assert load_encoder(tmp_path / "new.safetensors").config == load_encoder(source).config
     assert "width 64, depth 2" in result.output
+    assert "float32" in result.output
+
+
+def test_convert_and_info_say_the_storage_type(run, tmp_path, app):
+    weights = app.config["VITRINE"].model_path
+    run("convert", weights, tmp_path / "eight.safetensors", "--storage", "int8")
+    assert "Storage:        float32, " in run("info").output
+
+    (tmp_path / "eight.safetensors").replace(weights)
+
+    assert "Storage:        int8 and float32, 0." in run("info").output
 
 
 def test_bench_measures_the_model_in_use(run):

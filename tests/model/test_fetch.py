@@ -35,7 +35,7 @@ def site() -> Iterator[Site]:
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("model.transfer._MAX_PAUSE", 0.001)
+    monkeypatch.setattr("model.transfer.downloads._MAX_PAUSE", 0.001)
 
 
 @pytest.fixture

@@ -149,7 +149,10 @@ class _StackMachine:
             raise ValueError("a global's name is no text")
         named = _Global(module, name)
         if named not in _GLOBALS:
-            raise CheckpointError(f"Refused: the .pth names {module}.{name}; only tensors may be in it.")
+            raise CheckpointError(
+                f"Refused: the .pth names {module}.{name}; only floating-point tensors may be in it"
+                " (8-bit matrices are read from .safetensors alone)."
+            )
         self.push(named)
 
     def push_storage(self) -> None:
