@@ -24,6 +24,9 @@ model_cli = AppGroup("model", help="The network that turns pictures into vectors
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 TARGET = click.Path(dir_okay=False, path_type=Path)
+WHAT_THE_BUNDLED_MODEL_DOES = """\
+It finds copies and crops of a picture, the same object, and things of the same kind. It looks at 98 x 98
+pixels: what takes small details (breeds, models, text, many things in one picture) is for DINOv2-base."""
 HOW_TO_GET_DINOV2 = """\
 To use DINOv2 instead:
   flask model fetch dinov2-base      (346 MB; also: dinov2-small, -large, -giant, and each with -reg)
@@ -133,7 +136,7 @@ def info() -> None:
 
     current = settings()
     bundled = current.model == BUNDLED_MODEL
-    kind = ", Vitrine's own small model, not DINOv2" if bundled else ""
+    kind = ", which comes with Vitrine: DINOv2-small, distilled anew" if bundled else ""
     click.echo(f"Model in use:   {current.model}{kind}")
     click.echo(f"Checkpoint:     {current.model_path}")
     if not current.model_path.is_file():
@@ -147,6 +150,7 @@ def info() -> None:
     for name, value in encoder.fingerprint.as_dict().items():
         click.echo(f"{name + ':':<16}{value}")
     if bundled:
+        click.echo(WHAT_THE_BUNDLED_MODEL_DOES)
         click.echo(HOW_TO_GET_DINOV2)
 
 

@@ -21,7 +21,7 @@ from app.extensions import db
 from app.queue import QUEUE_NAME
 from app.transactions import transaction
 from app.uploads import storage
-from config import BUNDLED_WEIGHTS, load_settings
+from config import BUNDLED_MODEL, BUNDLED_WEIGHTS, load_settings
 from gallery.indexing import build
 from model import load_encoder
 from tests.support.servers import Process, RedisUnderTest, answers, free_port, process, redis_server
@@ -71,7 +71,7 @@ class Installation:
             "REDIS_URL": redis.url,
             "DATABASE_URL": f"sqlite:///{directory / 'vitrine.db'}",
             "SECRET_KEY": "a key for tests only",
-            "MODEL": "compact",
+            "MODEL": BUNDLED_MODEL,
             "LOG_LEVEL": "INFO",
         } | environ
         self.settings = load_settings(self.environ)

@@ -23,7 +23,7 @@ from app.accounts import service as accounts
 from app.accounts import tokens
 from app.database import RECONCILER, Lease
 from app.extensions import db
-from config import ROOT, load_settings
+from config import BUNDLED_MODEL, ROOT, load_settings
 from tests.campaigns.chaos.keeper import Keeper, Service
 from tests.support.databases import migrate
 from tests.support.galleries import make_gallery, picture
@@ -91,7 +91,7 @@ class Stage:
             "DATABASE_URL": database_url or f"sqlite:///{self.data / 'vitrine.db'}",
             "REDIS_URL": self.redis.url,
             "SECRET_KEY": "only for a campaign of faults",
-            "MODEL": "compact",
+            "MODEL": BUNDLED_MODEL,
             "LOG_LEVEL": "INFO",
             "PORT": str(port),
             "WORKERS": str(WORKERS),
