@@ -18,8 +18,9 @@ from urllib.parse import urlsplit
 from model.config import POSITION_MODES, PREPROCESS_MODES
 
 ROOT = Path(__file__).resolve().parent
-BUNDLED_MODEL = "compact"
-BUNDLED_WEIGHTS = ROOT / "model" / "bundled" / "vitrine-compact.safetensors"
+BUNDLED_MODEL = "vitrine-small"
+BUNDLED_WEIGHTS = ROOT / "model" / "bundled" / f"{BUNDLED_MODEL}.safetensors"
+FORMER_MODEL = "compact"  # bundled with earlier versions
 DATABASE_DRIVERS = {
     "sqlite": "sqlite",
     "postgres": "postgresql+psycopg",
@@ -47,7 +48,7 @@ class Settings:
     data_dir : Path
         Everything Vitrine writes: database, uploads, models, indexes, thumbnails.
     model : str
-        Name of the model in use: ``compact``, an official name such as ``dinov2-base``, or the stem of
+        Name of the model in use: ``vitrine-small``, an official name such as ``dinov2-base``, or the stem of
         `model_path`.
     model_path : Path
         The checkpoint that `model` names.
@@ -189,9 +190,13 @@ def _model(read: _Reader, data_dir: Path) -> tuple[str, Path]:
         raise SettingsError(f"MODEL is {name!r}; a name has only letters, digits and hyphens (dinov2-base).")
     if path:
         model_path = Path(path).expanduser().resolve()
-        return name or model_path.stem.removeprefix("vitrine-"), model_path
+        return name or model_path.stem, model_path
     if name in ("", BUNDLED_MODEL):
         return BUNDLED_MODEL, BUNDLED_WEIGHTS
+    if name == FORMER_MODEL:
+        raise SettingsError(
+            f"MODEL is {FORMER_MODEL!r}, which {BUNDLED_MODEL} has replaced; unset MODEL, or name that one."
+        )
     return name, data_dir / "models" / f"{name}.safetensors"
 
 

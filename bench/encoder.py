@@ -49,7 +49,7 @@ def run_bundled(report: Report, bundled: Path, threads: int) -> None:
     for count, rounds, target in ((1, 101, "<= 1.0"), (16, 31, "")):
         pixels = _pixels(count, encoder.geometry.crop)
         pair = paired(lambda: encoder.encode_arrays(pixels), lambda: eager(pixels), rounds, pause=0.01)  # noqa: B023
-        figure = "compact, one picture" if count == 1 else f"compact, {count} pictures at once"
+        figure = "vitrine-small, one picture" if count == 1 else f"vitrine-small, {count} pictures at once"
         report.add("Bundled model", Row.of(figure, pair, "PyTorch eager", target))
 
 

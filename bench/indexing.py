@@ -22,7 +22,14 @@ def run(report: Report, bundled: Path) -> None:
     with tempfile.TemporaryDirectory(dir=Path.cwd() / "build") as folder:
         base = load_encoder(random_base(Path(folder)))
     _one(report, "ViT-B/14, 12 MP JPEG", base, pictures=48, size=(4000, 3000), target=0.90)
-    _one(report, "compact, 500 px JPEG", load_encoder(bundled), pictures=1500, size=(500, 375), target=0.60)
+    _one(
+        report,
+        "vitrine-small, 500 px JPEG",
+        load_encoder(bundled),
+        pictures=1500,
+        size=(500, 375),
+        target=0.60,
+    )
 
 
 def _one(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from config import SettingsError, load_settings
+from config import BUNDLED_WEIGHTS, SettingsError, load_settings
 
 
 def settings(tmp_path: Path, **environ: str) -> object:
@@ -40,6 +40,19 @@ def settings(tmp_path: Path, **environ: str) -> object:
 def test_a_senseless_value_is_named_with_the_mend(tmp_path: Path, name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=name):
         settings(tmp_path, **{name: value})
+
+
+def test_the_bundled_model_of_earlier_versions_is_named_with_the_one_that_replaced_it(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="vitrine-small has replaced"):
+        settings(tmp_path, MODEL="compact")
+
+
+def test_the_bundled_model_keeps_its_name_where_it_is_named_by_its_path(tmp_path: Path) -> None:
+    environ = {"DATA_DIR": str(tmp_path)}
+    default = load_settings(environ)
+    by_path = load_settings({**environ, "MODEL_PATH": str(BUNDLED_WEIGHTS)})
+    assert by_path.index_dir == default.index_dir == tmp_path / "indexes" / "vitrine-small"
+    assert load_settings({**environ, "MODEL": "dinov2-small"}).index_dir != default.index_dir
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])

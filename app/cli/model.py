@@ -12,17 +12,21 @@ from app.cli.console import readable_errors
 from app.context import settings
 from app.encoder import encoder_in_use
 from config import BUNDLED_MODEL
-from model.config import POSITION_MODES, PREPROCESS_MODES
+from model.config import POSITION_MODES, PREPROCESS_MODES, STORAGE_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from model.compare import Difference
+    from model.config import StorageType
 
 model_cli = AppGroup("model", help="The network that turns pictures into vectors.")
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 TARGET = click.Path(dir_okay=False, path_type=Path)
+WHAT_THE_BUNDLED_MODEL_DOES = """\
+It finds copies and crops of a picture, the same object, and things of the same kind. It looks at 98 x 98
+pixels: what takes small details (breeds, models, text, many things in one picture) is for DINOv2-base."""
 HOW_TO_GET_DINOV2 = """\
 To use DINOv2 instead:
   flask model fetch dinov2-base      (346 MB; also: dinov2-small, -large, -giant, and each with -reg)
@@ -45,14 +49,21 @@ def encoder_options(command: Callable[..., None]) -> Callable[..., None]:
 @model_cli.command("convert")
 @click.argument("source", metavar="SRC", type=FILE)
 @click.argument("destination", metavar="DST", type=TARGET)
+@click.option(
+    "--storage",
+    type=click.Choice(STORAGE_TYPES),
+    default="float32",
+    show_default=True,
+    help="How numbers are stored; int8: matrices, with a scale for each row.",
+)
 @readable_errors
-def convert_command(source: Path, destination: Path) -> None:
+def convert_command(source: Path, destination: Path, storage: StorageType) -> None:
     """Rewrite the checkpoint SRC (.npz, .safetensors or .pth, any layout) as DST.safetensors."""
     from model.checkpoints.convert import convert
 
-    config = convert(source, destination)
+    config = convert(source, destination, storage)
     sizes = f"width {config.width}, depth {config.depth}, {config.parameters:,} parameters"
-    click.echo(f"{destination}: {sizes}.")
+    click.echo(f"{destination}: {sizes}, {storage}, {destination.stat().st_size / 1e6:.1f} MB.")
 
 
 @model_cli.command("embed")
@@ -121,9 +132,11 @@ def info() -> None:
     """Say which model is in use, and how to get DINOv2."""
     from dataclasses import asdict
 
+    from model.checkpoints.weights import open_weights
+
     current = settings()
     bundled = current.model == BUNDLED_MODEL
-    kind = ", Vitrine's own small model, not DINOv2" if bundled else ""
+    kind = ", which comes with Vitrine: DINOv2-small, distilled anew" if bundled else ""
     click.echo(f"Model in use:   {current.model}{kind}")
     click.echo(f"Checkpoint:     {current.model_path}")
     if not current.model_path.is_file():
@@ -132,9 +145,12 @@ def info() -> None:
     config = ", ".join(f"{name} {value}" for name, value in asdict(encoder.config).items())
     click.echo(f"Network:        {config}")
     click.echo(f"Parameters:     {encoder.config.parameters:,}")
+    with open_weights(current.model_path) as weights:
+        click.echo(f"Storage:        {weights.storage}, {current.model_path.stat().st_size / 1e6:.1f} MB")
     for name, value in encoder.fingerprint.as_dict().items():
         click.echo(f"{name + ':':<16}{value}")
     if bundled:
+        click.echo(WHAT_THE_BUNDLED_MODEL_DOES)
         click.echo(HOW_TO_GET_DINOV2)
 
 

@@ -1,23 +1,27 @@
-"""Any checkpoint to the one form that loads fastest: safetensors, float32, official names."""
+"""Any checkpoint to safetensors with official names: float32, which loads fastest, float16 or 8 bits."""
 
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from model.checkpoints.storage import SCALE, is_matrix, quantise
 from model.checkpoints.weights import Weights, open_weights, read_json_beside
-from model.config import ViTConfig
+from model.config import StorageType, ViTConfig
 from model.errors import CheckpointError
 from model.files import replacing
 from model.preprocess import read_geometry
 
 _ALIGNMENT = 8
+_ITEM_BYTES = {"F32": 4, "F16": 2, "I8": 1}
 
 
-def convert(source: Path, target: Path) -> ViTConfig:
+def convert(source: Path, target: Path, storage: StorageType = "float32") -> ViTConfig:
     """Rewrite a checkpoint of any format and layout as safetensors.
 
     What the tensors do not tell (heads, epsilon, sizes of the preprocessing, positions), and what a file
@@ -30,6 +34,9 @@ def convert(source: Path, target: Path) -> ViTConfig:
         ``.pth``, ``.npz`` or ``.safetensors``.
     target : Path
         A ``.safetensors`` file; its folder must be there.
+    storage : {"float32", "float16", "int8"}
+        How numbers are stored. With ``int8``, matrices are, each row with a float32 scale; biases, norms,
+        tokens and positions, which are less than one number in a hundred, stay float32.
 
     Returns
     -------
@@ -39,7 +46,7 @@ def convert(source: Path, target: Path) -> ViTConfig:
     Raises
     ------
     CheckpointError
-        The source is no ViT, or the target cannot be written.
+        The source is no ViT, the target cannot be written, or a number is too large for `storage`.
 
     References
     ----------
@@ -50,7 +57,7 @@ def convert(source: Path, target: Path) -> ViTConfig:
     with open_weights(source) as weights:
         try:
             with replacing(target, sync=True) as file:
-                _write(file, weights, _metadata(weights))
+                _write(file, weights, storage, {**_metadata(weights), "name": target.stem})
         except OSError as error:
             raise CheckpointError(f"{target} cannot be written: {error.strerror}.") from error
         return weights.config
@@ -71,15 +78,45 @@ def _metadata(weights: Weights) -> dict[str, str]:
     return metadata
 
 
-def _write(file: IO[bytes], weights: Weights, metadata: dict[str, str]) -> None:
+def _write(file: IO[bytes], weights: Weights, storage: StorageType, metadata: dict[str, str]) -> None:
     """Write the header, whose offsets follow from the shapes, and then tensor after tensor."""
     header: dict[str, object] = {"__metadata__": metadata}
     end = 0
     for name, shape in weights.config.shapes().items():
-        begin, end = end, end + 4 * int(np.prod(shape))
-        header[name] = {"dtype": "F32", "shape": list(shape), "data_offsets": [begin, end]}
+        for part, (dtype, size) in _layout(name, shape, storage).items():
+            begin, end = end, end + _ITEM_BYTES[dtype] * math.prod(size)
+            header[part] = {"dtype": dtype, "shape": list(size), "data_offsets": [begin, end]}
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % _ALIGNMENT)
     file.write(len(text).to_bytes(8, "little") + text)
-    for name in weights.config.shapes():
-        file.write(weights.read(name).astype("<f4", copy=False).tobytes())
+    for name, shape in weights.config.shapes().items():
+        dtype, _ = _layout(name, shape, storage)[name]
+        for array in _stored(weights, name, dtype):
+            file.write(array.tobytes())
+
+
+def _layout(
+    name: str, shape: tuple[int, ...], storage: StorageType
+) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Names, types and shapes of the tensors that a parameter is stored as."""
+    if storage == "int8" and is_matrix(name, shape):
+        return {name: ("I8", shape), name + SCALE: ("F32", shape[:1])}
+    return {name: ("F16" if storage == "float16" else "F32", shape)}
+
+
+def _stored(weights: Weights, name: str, dtype: str) -> tuple[NDArray[Any], ...]:
+    """The arrays that `_layout` announces, little-endian."""
+    numbers = weights.read(name)
+    if dtype == "I8":
+        try:
+            q, scale = quantise(numbers)
+        except CheckpointError as error:
+            raise CheckpointError(f"{weights.path}: {name}: {error}") from error
+        return q, scale.astype("<f4", copy=False)
+    if dtype == "F32":
+        return (numbers.astype("<f4", copy=False),)
+    with np.errstate(over="ignore"):
+        half = numbers.astype("<f2")
+    if not np.isfinite(half).all():
+        raise CheckpointError(f"{weights.path}: {name} has numbers too large for float16; choose float32.")
+    return (half,)

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from model.checkpoints.readers.npz import NpzFile
@@ -28,15 +29,18 @@ class Checkpoint(Protocol):
     ----------
     shapes : dict of str to tuple of int
         Every tensor's shape, by its name in the file.
+    dtypes : dict of str to dtype
+        The type in which the file stores each of them.
     metadata : dict of str to str
         Free text about the model; empty if the format has no metadata.
     """
 
     shapes: dict[str, tuple[int, ...]]
+    dtypes: dict[str, np.dtype[Any]]
     metadata: dict[str, str]
 
     def read(self, name: str) -> NDArray[Any]:
-        """Read the tensor `name` in its stored type."""
+        """Read the tensor `name` in its stored type, an 8-bit matrix as float32."""
 
     def close(self) -> None:
         """Close the file."""

@@ -7,6 +7,8 @@ Imports `model.checkpoints.files`, `model.checkpoints.layouts` and `model.config
 from __future__ import annotations
 
 import json
+import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -45,6 +47,14 @@ class Weights:
     metadata: Mapping[str, str]
     path: Path
     _file: Checkpoint
+
+    @property
+    def storage(self) -> str:
+        """The types that the file stores numbers in, that of most of them first: ``int8 and float32``."""
+        sizes = Counter[str]()
+        for name, shape in self._file.shapes.items():
+            sizes[self._file.dtypes[name].name] += math.prod(shape)
+        return " and ".join(name for name, _ in sizes.most_common())
 
     def read(self, name: str) -> NDArray[np.float32]:
         """Read one parameter, converted to float32.

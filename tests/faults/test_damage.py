@@ -203,7 +203,7 @@ def test_row_26_an_index_of_other_weights_is_refused_with_the_command_that_fixes
 def test_row_26_a_search_after_a_change_of_weights_fails_with_its_reason_and_the_fix_is_logged(
     installation: Installation,
 ) -> None:
-    weights = installation.directory / "own" / "compact.safetensors"
+    weights = installation.directory / "own" / installation.settings.model_path.name
     weights.parent.mkdir()
     shutil.copy(installation.settings.model_path, weights)
     with installation.worker(MODEL_PATH=str(weights)) as worker:

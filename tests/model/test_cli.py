@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from config import BUNDLED_WEIGHTS
+from config import BUNDLED_MODEL, BUNDLED_WEIGHTS
 from model import load_encoder
 from model.bench import measure, needed_gflop
 from model.compare import compare
@@ -161,12 +161,14 @@ class TestInfo:
         assert encoder.fingerprint.weights_sha256 in result.output
         assert f"{encoder.config.parameters:,}" in result.output
 
-    @pytest.mark.parametrize("environ", [{"MODEL": "compact"}])
-    def test_says_that_the_bundled_model_is_not_dinov2_and_how_to_get_it(self, run, environ):
+    @pytest.mark.parametrize("environ", [{"MODEL": BUNDLED_MODEL}])
+    def test_says_what_the_bundled_model_is_and_does_and_how_to_get_dinov2(self, run, environ):
         result = run("info")
 
         assert result.exit_code == 0, result.output
-        assert "compact, Vitrine's own small model, not DINOv2" in result.output
+        assert "Model in use:   vitrine-small, which comes with Vitrine" in result.output
+        assert "int8 and float32" in result.output
+        assert "is for DINOv2-base" in result.output
         assert "flask model fetch dinov2-base" in result.output
 
     @pytest.mark.parametrize("environ", [{"MODEL": "dinov2-large"}])
@@ -186,6 +188,17 @@ def test_convert_says_what_it_wrote(run, tmp_path):
     assert result.exit_code == 0, result.output
     assert load_encoder(tmp_path / "new.safetensors").config == load_encoder(source).config
     assert "width 64, depth 2" in result.output
+    assert "float32" in result.output
+
+
+def test_convert_and_info_say_the_storage_type(run, tmp_path, app):
+    weights = app.config["VITRINE"].model_path
+    run("convert", weights, tmp_path / "eight.safetensors", "--storage", "int8")
+    assert "Storage:        float32, " in run("info").output
+
+    (tmp_path / "eight.safetensors").replace(weights)
+
+    assert "Storage:        int8 and float32, 0." in run("info").output
 
 
 def test_bench_measures_the_model_in_use(run):
@@ -218,4 +231,4 @@ def test_the_bundled_models_files_agree():
     assert beside["size"]["shortest_edge"] == geometry.resize
     assert beside["crop_size"] == {"height": geometry.crop, "width": geometry.crop}
     assert sha256_file(BUNDLED_WEIGHTS) in (BUNDLED_WEIGHTS.parent / "README.md").read_text()
-    assert BUNDLED_WEIGHTS.stat().st_size <= 12e6
+    assert BUNDLED_WEIGHTS.stat().st_size <= 26e6

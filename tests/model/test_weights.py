@@ -239,7 +239,7 @@ def test_the_bundled_checkpoint_says_all_about_itself():
 
     encoder = load_encoder(BUNDLED_WEIGHTS)
 
-    assert (encoder.config.width, encoder.config.depth, encoder.config.heads) == (192, 12, 3)
+    assert (encoder.config.width, encoder.config.depth, encoder.config.heads) == (384, 12, 6)
     assert (encoder.geometry.resize, encoder.geometry.crop) == (98, 98)
     assert encoder.positions == "transformers"
-    assert encoder.encode_arrays(random_pixels(1, 3, 98, 98)).shape == (1, 192)
+    assert encoder.encode_arrays(random_pixels(1, 3, 98, 98)).shape == (1, 384)

@@ -110,6 +110,7 @@ class MemoryCheckpoint:
     def __init__(self, tensors: Tensors) -> None:
         self.tensors = tensors
         self.shapes = {name: tensor.shape for name, tensor in tensors.items()}
+        self.dtypes = {name: tensor.dtype for name, tensor in tensors.items()}
         self.metadata: dict[str, str] = {}
 
     def read(self, name: str) -> NDArray[Any]:

@@ -20,6 +20,7 @@ from sqlalchemy import event
 from app.database import Search, Upload, utcnow
 from app.extensions import db
 from app.transactions import transaction
+from config import BUNDLED_MODEL
 from gallery.catalog import item_id
 from gallery.store import Store
 from model import Encoder
@@ -55,7 +56,7 @@ def test_a_picture_finds_itself_and_says_what_was_searched(
     assert outcome(installation, search_id) == ("done", None)
     row = installation.row(search_id)
     assert row is not None
-    assert (row.searched, row.generation, row.model) == (PICTURES, worker.store.generation, "compact")
+    assert (row.searched, row.generation, row.model) == (PICTURES, worker.store.generation, BUNDLED_MODEL)
     assert row.seconds is not None
     assert row.seconds > 0
     assert installation.results(search_id)[0] == "05.png"

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from app import create_app
-from config import BUNDLED_WEIGHTS, load_settings
+from config import BUNDLED_MODEL, BUNDLED_WEIGHTS, load_settings
 from gallery.errors import FingerprintError, IndexMissingError
 from gallery.indexing import build
 from model.errors import CheckpointError
@@ -47,7 +47,7 @@ def test_missing_weights_are_told_once_and_found_when_they_come(
     installation: Installation, caplog: pytest.LogCaptureFixture
 ) -> None:
     weights = installation.directory / "late.safetensors"
-    runtime = at(installation, MODEL_PATH=str(weights), MODEL="compact")
+    runtime = at(installation, MODEL_PATH=str(weights), MODEL=BUNDLED_MODEL)
     with caplog.at_level(logging.ERROR):
         runtime.refresh()
         runtime.refresh()
@@ -57,7 +57,7 @@ def test_missing_weights_are_told_once_and_found_when_they_come(
     assert runtime.store
     shutil.copy(BUNDLED_WEIGHTS, weights)
     runtime.refresh()
-    assert runtime.encoder.dim == 192
+    assert runtime.encoder.dim == 384
     runtime.close()
 
 

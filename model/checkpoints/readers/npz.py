@@ -6,6 +6,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
@@ -23,6 +24,8 @@ class NpzFile:
     ----------
     shapes : dict of str to tuple of int
         Every array's shape.
+    dtypes : dict of str to dtype
+        Every array's stored type.
     metadata : dict of str to str
         Always empty: the format has no metadata.
 
@@ -37,7 +40,9 @@ class NpzFile:
     def __init__(self, path: Path) -> None:
         self._zip = zipfile.ZipFile(path)
         entries = [name for name in self._zip.namelist() if name.endswith(".npy")]
-        self.shapes = {name.removesuffix(".npy"): self._read_shape(name) for name in entries}
+        headers = {name.removesuffix(".npy"): self._read_header(name) for name in entries}
+        self.shapes = {name: shape for name, (shape, _) in headers.items()}
+        self.dtypes = {name: dtype for name, (_, dtype) in headers.items()}
         self.metadata: dict[str, str] = {}
 
     def read(self, name: str) -> NDArray[Any]:
@@ -50,11 +55,12 @@ class NpzFile:
         """Close the file."""
         self._zip.close()
 
-    def _read_shape(self, entry: str) -> tuple[int, ...]:
+    def _read_header(self, entry: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
         with self._zip.open(entry) as file:
             version = npy.read_magic(file)
             read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
             shape, _, dtype = read_header(file)
         if dtype.kind != "f":
-            raise CheckpointError(f"{entry} holds {dtype}, not floating-point numbers.")
-        return tuple(shape)
+            eight = "; 8-bit matrices are read from .safetensors alone" if dtype == np.int8 else ""
+            raise CheckpointError(f"{entry} holds {dtype}, not floating-point numbers{eight}.")
+        return tuple(shape), dtype

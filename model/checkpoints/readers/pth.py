@@ -30,6 +30,8 @@ class PthFile:
     ----------
     shapes : dict of str to tuple of int
         Every tensor's shape.
+    dtypes : dict of str to dtype
+        Every tensor's stored type.
     metadata : dict of str to str
         Always empty: the format has no metadata.
 
@@ -48,6 +50,7 @@ class PthFile:
         self._tensors = read_state_dict(self._read_entry("data.pkl", MAX_PICKLE_BYTES))
         self._last: tuple[Storage, NDArray[Any]] | None = None
         self.shapes = {name: tensor.shape for name, tensor in self._tensors.items()}
+        self.dtypes = {name: np.dtype(tensor.storage.dtype) for name, tensor in self._tensors.items()}
         self.metadata: dict[str, str] = {}
 
     def read(self, name: str) -> NDArray[Any]:

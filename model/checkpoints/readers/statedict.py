@@ -152,7 +152,10 @@ class _StackMachine:
             raise ValueError("a global's name is not text")
         named = _Global(module, name)
         if named not in _GLOBALS:
-            raise CheckpointError(f"the .pth refers to {module}.{name}; only tensors are allowed.")
+            raise CheckpointError(
+                f"the .pth refers to {module}.{name}; only floating-point tensors are allowed"
+                " (8-bit matrices are read from .safetensors alone)."
+            )
         self.push(named)
 
     def push_storage(self) -> None:
