@@ -26,7 +26,7 @@ from gallery.indexing import build
 from model import load_encoder
 from tests.support.servers import Process, RedisUnderTest, answers, free_port, process, redis_server
 from tests.support.waiting import eventually
-from worker import attempts
+from worker.reconciliation import ENQUEUE_GRACE
 
 PICTURES = 24
 VISITOR = "0" * 64
@@ -95,7 +95,7 @@ class Installation:
                     upload=_upload(content or picture()) if item is None else None,
                     query_item=item,
                     submission=uuid.uuid4().hex,
-                    created=utcnow() - attempts.ENQUEUE_GRACE,  # the reconciler need not hold back
+                    created=utcnow() - ENQUEUE_GRACE,  # the reconciler need not hold back
                 )
                 session.add(search)
                 session.flush()
