@@ -1,4 +1,4 @@
-"""`python -m worker`: searches until SIGTERM or Ctrl-C."""
+"""Entry point of ``python -m worker``; runs until SIGTERM or Ctrl-C."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from worker.supervisor import Supervisor
 
 
 def main() -> int:
-    """Load what all processes share, then supervise them; return the exit status."""
+    """Load weights and index, then supervise the worker's processes; return the exit status."""
     try:
         settings = load_settings()
     except SettingsError as error:

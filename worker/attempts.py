@@ -1,8 +1,9 @@
-"""What a worker may do to a search, each step one short transaction.
+"""State transitions of a search, made by workers; each is one short transaction.
 
-A claim raises the row's attempt number, and every later write asks for exactly that number and for a row that
-still runs. Whoever comes late, because its lease lapsed or the search was deleted, therefore writes nothing
-and is told so.
+A claim increments the row's attempt number. Every later write requires exactly that number and a row that is
+still running. A worker that comes too late, because its lease lapsed or the search was deleted, writes
+nothing, and the function returns False. What happens to attempts without a worker is in
+`worker.reconciliation`.
 """
 
 from __future__ import annotations
@@ -18,19 +19,17 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session, undefer
 
 from app.database import Search, SearchKind, SearchResult, SearchStage, SearchStatus, Upload, utcnow
-from app.extensions import db
 from app.transactions import transaction
 from app.uploads import storage
 
 MAX_ATTEMPTS = 3
 WORKER_LOST = "worker_lost"
 PICTURE_CODES = frozenset({"broken", "too_many_pixels", "unsupported_format"})
-ENQUEUE_GRACE = timedelta(seconds=3)  # the web process enqueues right after its commit
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """The right to carry out one attempt of a search; all that it takes to renew it or to give it up."""
+    """One attempt at a search: what is needed to renew its lease, or to give it up."""
 
     search_id: uuid.UUID
     attempt: int
@@ -39,11 +38,11 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Claim(Attempt):
-    """An attempt, and what carrying it out takes.
+    """An attempt, with the query that it searches for.
 
-    `picture` is the upload's file: the original as it came while `needs_preview`, later the re-encoded
-    picture that has replaced it. `features` with their `fingerprint` are what an earlier search computed of
-    it. For a gallery picture `query_item` is set instead.
+    `picture` is the uploaded file: the original while `needs_preview` is true, later the re-encoded picture
+    that has replaced it. `features` and their `fingerprint` were computed by an earlier search for the same
+    picture. For an item of the gallery, `query_item` is set instead.
     """
 
     kind: SearchKind
@@ -55,7 +54,7 @@ class Claim(Attempt):
 
 
 class Hit(NamedTuple):
-    """One gallery picture found, with its cosine similarity."""
+    """One item found, with its cosine similarity."""
 
     item_id: str
     name: str
@@ -66,18 +65,11 @@ class Hit(NamedTuple):
     score: float
 
 
-class Reconciled(NamedTuple):
-    """What `reconcile` found to do: ids to enqueue, and ids that it has failed."""
-
-    enqueue: list[uuid.UUID]
-    failed: list[uuid.UUID]
-
-
 def claim(search_id: uuid.UUID, lease_seconds: float) -> Claim | None:
-    """Begin an attempt; None where the search is gone, runs already or has ended."""
+    """Begin an attempt; return None if the search was deleted, is running already or has ended."""
     now = utcnow()
     with transaction() as session:
-        taken = _update(
+        taken = update_rows(
             session,
             Search.id == search_id,
             Search.status == SearchStatus.QUEUED,
@@ -105,12 +97,12 @@ def claim(search_id: uuid.UUID, lease_seconds: float) -> Claim | None:
 
 
 def set_stage(claim: Attempt, stage: SearchStage) -> bool:
-    """Say what the attempt is doing, and renew its lease; False where the claim no longer holds."""
+    """Record the stage of the attempt and renew its lease; return False if the claim no longer holds."""
     return _fenced(claim, stage=stage, lease_until=_lease(claim))
 
 
 def renew(claim: Attempt) -> bool:
-    """Renew the lease of an attempt that takes long; False where the claim no longer holds."""
+    """Renew the lease of an attempt; return False if the claim no longer holds."""
     return _fenced(claim, lease_until=_lease(claim))
 
 
@@ -126,56 +118,61 @@ def finish(
     fingerprint: dict[str, Any] | None = None,
     preview: str | None = None,
 ) -> bool:
-    """Write the results and end the search; False, and nothing written, where the claim no longer holds.
+    """Write the results and end the search.
 
     Parameters
     ----------
     hits : sequence of Hit
-        Best first; the rank is the place in the sequence, from 1.
+        Best first; ranks are counted from 1.
     features, fingerprint : optional
-        The picture's features (float32, little-endian) and what they were made with, kept for searching
-        again.
+        The picture's feature (float32, little-endian) and the fingerprint of the encoder that computed it,
+        kept for searching again.
     preview : str, optional
-        Name of the re-encoded picture (`storage.save_preview`). It takes the original's place, whose file is
-        removed; where the claim no longer holds, the preview itself is.
+        Name of the re-encoded picture (`storage.save_preview`). It replaces the original, whose file is
+        removed. If the claim no longer holds, the preview is removed instead.
+
+    Returns
+    -------
+    bool
+        False if the claim no longer holds; then nothing has been written.
     """
     with transaction() as session:
-        done = _update(
+        done = update_rows(
             session,
             *_holds(claim),
-            **_ended(SearchStatus.DONE, SearchStage.DONE),
+            **ended(SearchStatus.DONE, SearchStage.DONE),
             seconds=seconds,
             searched=searched,
             generation=generation,
             model=model,
         )
-        useless = [preview] if preview else []
+        unneeded = [preview] if preview else []
         if done:
             session.add_all(
                 SearchResult(search_id=claim.search_id, rank=rank, **hit._asdict())
                 for rank, hit in enumerate(hits, 1)
             )
-            useless = _keep(session, claim, features, fingerprint, preview)
-    storage.remove(useless)
+            unneeded = _keep(session, claim, features, fingerprint, preview)
+    storage.remove(unneeded)
     return done
 
 
 def fail(claim: Attempt, code: str) -> bool:
-    """End the search with an error; False where the claim no longer holds.
+    """End the search with an error; return False if the claim no longer holds.
 
-    A picture that cannot be searched is of no further use and its file is removed.
+    If the picture itself is the reason, its file is removed.
     """
     with transaction() as session:
-        failed = _update(
-            session, *_holds(claim), **_ended(SearchStatus.FAILED, SearchStage.FAILED), error_code=code
+        failed = update_rows(
+            session, *_holds(claim), **ended(SearchStatus.FAILED, SearchStage.FAILED), error_code=code
         )
-        useless = _drop_original(session, claim) if failed and code in PICTURE_CODES else []
-    storage.remove(useless)
+        unneeded = _drop_original(session, claim) if failed and code in PICTURE_CODES else []
+    storage.remove(unneeded)
     return failed
 
 
 def retry_later(claim: Attempt, code: str = WORKER_LOST) -> bool:
-    """Give the search back to the queue; after `MAX_ATTEMPTS` it fails with `code` instead.
+    """Return the search to the queue or, after `MAX_ATTEMPTS`, let it fail with `code`.
 
     Returns
     -------
@@ -185,41 +182,23 @@ def retry_later(claim: Attempt, code: str = WORKER_LOST) -> bool:
     if claim.attempt >= MAX_ATTEMPTS:
         fail(claim, code)
         return False
-    return _fenced(claim, **_waiting())
+    return _fenced(claim, **waiting())
 
 
-def reconcile(live_job_ids: set[str], now: datetime | None = None) -> Reconciled:
-    """Bring rows and queue together again.
+def update_rows(session: Session, *conditions: sa.ColumnElement[bool], **values: Any) -> bool:
+    """Update the searches that meet all conditions; return whether there was one."""
+    statement = sa.update(Search).where(*conditions).values(**values).returning(Search.id)
+    return bool(session.scalars(statement, execution_options={"synchronize_session": False}).all())
 
-    Running rows whose lease has lapsed go back to the queue or, after `MAX_ATTEMPTS`, fail as
-    ``worker_lost``; queued rows that no live job stands for are returned to be enqueued.
-    """
-    now = now or utcnow()
-    lapsed = sa.and_(Search.status == SearchStatus.RUNNING, Search.lease_until < now)
-    with transaction() as session:
-        spent = session.scalars(sa.select(Search.id).where(lapsed, Search.attempt >= MAX_ATTEMPTS)).all()
-        failed = [
-            search_id
-            for search_id in spent
-            if _update(
-                session,
-                Search.id == search_id,
-                lapsed,
-                **_ended(SearchStatus.FAILED, SearchStage.FAILED),
-                error_code=WORKER_LOST,
-            )
-        ]
-        _update(session, lapsed, Search.attempt < MAX_ATTEMPTS, **_waiting())
-    waiting = db.session.scalars(
-        sa.select(Search.id)
-        .where(
-            Search.status == SearchStatus.QUEUED,
-            sa.or_(Search.created < now - ENQUEUE_GRACE, Search.attempt > 0),
-        )
-        .order_by(Search.created)
-    ).all()
-    db.session.rollback()
-    return Reconciled([each for each in waiting if str(each) not in live_job_ids], failed)
+
+def waiting() -> dict[str, Any]:
+    """Return the columns of a search that waits in the queue."""
+    return {"status": SearchStatus.QUEUED, "stage": SearchStage.WAITING, "lease_until": None}
+
+
+def ended(status: SearchStatus, stage: SearchStage) -> dict[str, Any]:
+    """Return the columns of a search that has ended now."""
+    return {"status": status, "stage": stage, "lease_until": None, "finished": utcnow()}
 
 
 def _holds(claim: Attempt) -> Iterable[sa.ColumnElement[bool]]:
@@ -232,24 +211,11 @@ def _holds(claim: Attempt) -> Iterable[sa.ColumnElement[bool]]:
 
 def _fenced(claim: Attempt, **values: Any) -> bool:
     with transaction() as session:
-        return _update(session, *_holds(claim), **values)
-
-
-def _update(session: Session, *conditions: sa.ColumnElement[bool], **values: Any) -> bool:
-    statement = sa.update(Search).where(*conditions).values(**values).returning(Search.id)
-    return bool(session.scalars(statement, execution_options={"synchronize_session": False}).all())
+        return update_rows(session, *_holds(claim), **values)
 
 
 def _lease(claim: Attempt) -> datetime:
     return utcnow() + timedelta(seconds=claim.lease_seconds)
-
-
-def _waiting() -> dict[str, Any]:
-    return {"status": SearchStatus.QUEUED, "stage": SearchStage.WAITING, "lease_until": None}
-
-
-def _ended(status: SearchStatus, stage: SearchStage) -> dict[str, Any]:
-    return {"status": status, "stage": stage, "lease_until": None, "finished": utcnow()}
 
 
 def _picture(upload: Upload | None) -> Path | None:
@@ -274,7 +240,7 @@ def _keep(
     fingerprint: dict[str, Any] | None,
     preview: str | None,
 ) -> list[str]:
-    """Record what the worker made of the upload; return the files that it replaces."""
+    """Store feature and preview of the upload; return the files that the preview replaces."""
     upload = _upload(session, claim.search_id)
     if upload is None:
         return []

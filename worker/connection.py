@@ -8,7 +8,7 @@ from redis.retry import Retry
 
 
 def connect(redis_url: str) -> Redis:
-    """Return a client whose requests fail soon and are not tried again behind our back."""
+    """Return a client with short timeouts and no retries, so that the caller learns of failures at once."""
     return Redis.from_url(
         redis_url, socket_connect_timeout=2.0, socket_timeout=2.0, retry=Retry(NoBackoff(), 0)
     )

@@ -1,9 +1,9 @@
-"""Only the project's own job gets through.
+"""Refuses every job that is not a search.
 
-Whoever can write to Redis can name any importable function in a job, hang callbacks and web addresses on it,
-or fill its hash with garbage; RQ would run the first and stop working on the last. Here a job is
-the name `JOB` and one search id, nothing is ever imported by a name that Redis holds, and what is otherwise
-is put aside for a day, for whoever wants to look.
+A client that can write to Redis can name any importable function in a job, attach callbacks and webhooks, or
+fill its hash with garbage. RQ would run the function, and would stop working on garbage. Here a job consists
+of the name `JOB` and one search id, nothing is imported by a name read from Redis, and any other job is moved
+to quarantine, where it can be inspected for a day.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from worker.jobs import run_search
 
 QUARANTINE = "vitrine:quarantine"
 QUARANTINE_SECONDS = 24 * 3600
-MAX_DATA = 1024  # bytes; a search's own are about 90
-# A job may have these; callbacks, webhooks, groups, dependants, repeats and retries are not for searches.
+MAX_DATA = 1024  # bytes; a search has about 90
+# The fields that a job may have; callbacks, webhooks, groups, dependents, repeats and retries are refused.
 FIELDS = frozenset(
     {"created_at", "data", "description", "ended_at", "enqueued_at", "failure_ttl", "last_heartbeat"}
     | {"origin", "result_ttl", "started_at", "status", "timeout", "worker_name"}
@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 
 
 class RefusedJobError(Exception):
-    """A job that is not one of ours; the message says why, without quoting it."""
+    """A job that is not a search; the message gives the reason without quoting the job."""
 
 
 class SearchJob(Job):
@@ -49,33 +49,33 @@ class SearchJob(Job):
         Raises
         ------
         RefusedJobError
-            It is no search.
+            The job is not a search.
         """
         foreign = {name.decode(errors="replace") for name, value in raw_data.items() if value} - FIELDS
         if foreign:
-            raise RefusedJobError(f"{len(foreign)} fields that a search does not have")
+            raise RefusedJobError(f"{len(foreign)} unknown fields")
         if len(raw_data.get(b"data", b"")) > MAX_DATA:
-            raise RefusedJobError("too large")
+            raise RefusedJobError("data too large")
         super().restore(raw_data)
         self._check()
 
     def _check(self) -> None:
         if self.origin != QUEUE_NAME:
-            raise RefusedJobError("from another queue")
+            raise RefusedJobError("wrong queue")
         if self.func_name != JOB:
-            raise RefusedJobError("another function")
+            raise RefusedJobError("wrong function")
         if self.instance is not None or self.kwargs != {} or list(self.args) != [self.id]:
-            raise RefusedJobError("other arguments than its own id")
+            raise RefusedJobError("wrong arguments")
         if str(uuid.UUID(self.id)) != self.id:
-            raise RefusedJobError("an id that is no search's")
+            raise RefusedJobError("malformed id")
 
     def _execute(self) -> None:
-        """Run the one function there is, by reference and not by the name in Redis."""
+        """Call `run_search` directly instead of the function named in Redis."""
         run_search(self.id)
 
 
 class SearchQueue(Queue):
-    """The queue of searches; jobs that are refused, and garbage, go to quarantine and the worker goes on."""
+    """The queue of searches; refused jobs and garbage go to quarantine, and the worker continues."""
 
     job_class = SearchJob
 
@@ -83,15 +83,15 @@ class SearchQueue(Queue):
     def dequeue_any(
         cls, queues: Iterable[Queue], timeout: int | None, connection: Redis, *args: Any, **kwargs: Any
     ) -> tuple[Job, Queue] | None:
-        """Return the next job that is a search, and its queue."""
+        """Return the next search job and its queue."""
         while True:
             try:
                 return super().dequeue_any(queues, timeout, connection, *args, **kwargs)
             except (DequeueTimeout, RedisConnectionError, RedisTimeoutError):
                 raise
             except UnicodeDecodeError:
-                log.warning("job refused", extra={"reason": "an id that is no text"})
-            except Exception as error:  # whatever RQ's parsing raises on what someone wrote there
+                log.warning("job refused", extra={"reason": "id is not text"})
+            except Exception as error:  # RQ's parsing raises errors of many kinds on garbage
                 job_id = getattr(error, "job_id", None)
                 if job_id is None:
                     raise
@@ -99,7 +99,7 @@ class SearchQueue(Queue):
 
 
 def quarantine(connection: Redis, job_id: str, error: Exception) -> None:
-    """Put a job's hash aside for a day and take its id out of the books; never look into it."""
+    """Keep a job's hash aside for a day, without reading it, and remove its id from the queue."""
     reason = str(error) if isinstance(error, RefusedJobError) else type(error).__name__
     log.warning("job refused", extra={"job": job_id[:64], "reason": reason})
     key, aside = Job.key_for(job_id), f"{QUARANTINE}:{job_id}"

@@ -1,4 +1,4 @@
-"""What has to be thrown away from time to time."""
+"""Removal of expired data: searches of visitors, originals, sessions, rate limits, files without a row."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from app.transactions import transaction
 from app.uploads import storage
 
 
-class Swept(NamedTuple):
-    """How many searches of visitors, pictures as they came, and files without a row were thrown away."""
+class Removed(NamedTuple):
+    """Numbers of removed searches of visitors, original pictures, and files without a row."""
 
     searches: int
     originals: int
     files: int
 
 
-def sweep(now: datetime) -> Swept:
-    """Throw away what has expired: searches of visitors, pictures, sessions, limits, files without a row."""
+def sweep(now: datetime) -> Removed:
+    """Remove everything that has expired at `now`."""
     searches, originals = delete_old_anonymous(now), drop_old_originals(now)
     with transaction() as session:
         session.execute(sa.delete(UserSession).where(UserSession.expires < now))
         session.execute(sa.delete(Throttle).where(Throttle.empty_at < time.time()))
-    return Swept(searches, originals, storage.remove_orphans(now.timestamp()))
+    return Removed(searches, originals, storage.remove_orphans(now.timestamp()))

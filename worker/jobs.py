@@ -1,4 +1,4 @@
-"""The one job there is: carry out a search."""
+"""The only job of the queue: carry out a search."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 
 TOP = 10
 LEASE_SECONDS = 10.0
-PREVIEW_SIDE = 1280  # pixels; sharp on a large screen, and enough to encode again with any model
+PREVIEW_SIDE = 1280  # pixels; sharp on a large screen, and large enough for every model
 
 log = logging.getLogger(__name__)
 
 
 class Query(NamedTuple):
-    """What is searched with: a vector, what to leave out, and what to keep of the picture."""
+    """A query's vector, the items to exclude, and the feature and preview to store."""
 
     vector: NDArray[np.float32]
     exclude: tuple[str, ...] = ()
@@ -47,43 +47,42 @@ class Query(NamedTuple):
 
 
 def run_search(search_id: str) -> None:
-    """Carry out one search and write its end into its row, whatever that end is.
+    """Carry out one search and write its outcome to its row.
 
-    Where the database is away or the disk is full, nothing is written: the lease lapses, which makes a pause
-    of some seconds, and the search is tried again.
+    If the database is unavailable or the disk is full, nothing is written. The lease then lapses after a few
+    seconds, and the search is tried again.
 
     Parameters
     ----------
     search_id : str
-        The row's id. Where the row is gone, runs already or has ended, nothing is done.
+        The row's id. Nothing is done if the row was deleted, is running already or has ended.
     """
     runtime = current()
     with runtime.app.app_context():
         try:
             _claim_and_search(runtime, search_id)
         except (OperationalError, PoolTimeoutError, OSError) as error:
-            log.warning("search is put off", extra={"search": search_id, "error": type(error).__name__})
+            log.warning("search postponed", extra={"search": search_id, "error": type(error).__name__})
         runtime.slot.release()
 
 
 def _claim_and_search(runtime: Runtime, search_id: str) -> None:
     claim = attempts.claim(uuid.UUID(search_id), LEASE_SECONDS)
     if claim is None:
-        log.info("search is not waiting", extra={"search": search_id})
+        log.info("search is not queued", extra={"search": search_id})
         return
     runtime.slot.hold(claim.attempt)
-    if code := _attempt(runtime, claim):
+    if code := _search_or_error(runtime, claim):
         log.warning("search failed", extra={"search": search_id, "attempt": claim.attempt, "code": code})
         attempts.fail(claim, code)
 
 
-def _attempt(runtime: Runtime, claim: attempts.Claim) -> str | None:
-    """Search; return the error's code where that fails; raise what may pass by itself."""
+def _search_or_error(runtime: Runtime, claim: attempts.Claim) -> str | None:
+    """Search; return an error code if that fails, and raise errors that may pass by themselves."""
     try:
         _search(runtime, claim)
-    except (
-        PictureError
-    ) as error:  # an empty or too large file was refused when it came, unless the disk lost it
+    except PictureError as error:
+        # Empty and too large files were refused at upload; here they mean that the disk lost the content.
         return error.code if error.code in attempts.PICTURE_CODES else "broken"
     except VitrineError as error:
         return error.code
@@ -92,19 +91,19 @@ def _attempt(runtime: Runtime, claim: attempts.Claim) -> str | None:
     except MemoryError:
         return "out_of_memory"
     except Exception as error:
-        if _passes(error):
+        if _is_transient(error):
             raise
         if not attempts.renew(claim):
-            return None  # deleted meanwhile, and its picture with it
-        log.exception("search ended unexpectedly", extra={"search": str(claim.search_id)})
+            return None  # deleted in the meantime, together with its picture
+        log.exception("search raised an unexpected error", extra={"search": str(claim.search_id)})
         return "internal"
     return None
 
 
-def _passes(error: Exception) -> bool:
-    """Whether the error is none of the search's: the database is away or held, the disk is full."""
-    away = isinstance(error, OperationalError | PoolTimeoutError)
-    return away or (isinstance(error, OSError) and error.errno in DISK_ERRORS)
+def _is_transient(error: Exception) -> bool:
+    """Return whether the cause lies outside the search: database unavailable or locked, disk full."""
+    from_database = isinstance(error, OperationalError | PoolTimeoutError)
+    return from_database or (isinstance(error, OSError) and error.errno in DISK_ERRORS)
 
 
 def _search(runtime: Runtime, claim: attempts.Claim) -> None:
@@ -112,7 +111,7 @@ def _search(runtime: Runtime, claim: attempts.Claim) -> None:
     store = runtime.store
     query = _of_item(claim, store) if claim.kind is SearchKind.ITEM else _of_picture(runtime, claim, store)
     if not attempts.set_stage(claim, SearchStage.COMPARING):
-        log.info("search is ours no longer", extra={"search": str(claim.search_id)})
+        log.info("claim no longer holds", extra={"search": str(claim.search_id)})
         return
     found = store.search(query.vector, TOP, exclude=query.exclude)
     seconds = time.perf_counter() - began
@@ -136,7 +135,7 @@ def _search(runtime: Runtime, claim: attempts.Claim) -> None:
 
 
 def _of_item(claim: attempts.Claim, store: Store) -> Query:
-    assert claim.query_item is not None  # noqa: S101 - the database holds this for every search of this kind
+    assert claim.query_item is not None  # noqa: S101 - a database constraint for searches of this kind
     return Query(store.feature(claim.query_item), exclude=(claim.query_item,))
 
 
@@ -157,13 +156,13 @@ def _of_picture(runtime: Runtime, claim: attempts.Claim, store: Store) -> Query:
 
 
 def _preview(path: Path, image: Image) -> bytes:
-    """Return a preview of the picture that was decoded, perhaps reduced too far for that, to `image`."""
+    """Return a JPEG preview; decode the file again if `image` was reduced too far on decoding."""
     small = max(image.size) < PREVIEW_SIDE and pictures.probe(path)[1:] != image.size
     return copies.jpeg(pictures.open_rgb(path, short_side=PREVIEW_SIDE) if small else image, PREVIEW_SIDE)
 
 
 def _known_features(claim: attempts.Claim, store: Store) -> NDArray[np.float32] | None:
-    """Return what an earlier search computed of the same picture, if the index understands it."""
+    """Return the picture's feature from an earlier search if it matches the index's fingerprint."""
     if claim.features is None or claim.fingerprint != store.fingerprint.as_dict():
         return None
     features = np.frombuffer(claim.features, "<f4")

@@ -1,4 +1,4 @@
-"""Bounds on what one search may take of the machine: time, memory, files, cores."""
+"""Bounds on the time, memory, files and cores that one search may use."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from typing import Any
 from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 from threadpoolctl import threadpool_limits
 
-# The largest picture let in (40 MP) takes 512 MB at worst, with the copies that orientation, alpha and RGB
-# need; activations and BLAS buffers of the largest ViT at 518 x 518 stay under 600 MB.
+# The largest accepted picture (40 MP) takes at most 512 MB, including the copies for orientation, alpha and
+# RGB; activations and BLAS buffers of the largest ViT at 518 x 518 stay under 600 MB.
 JOB_MEMORY = 1536 << 20
 JOB_FILES = 256
-# Under memory pressure the kernel shall end one search, which is retried, and not the supervisor.
+# Under memory pressure, let the kernel end one search, which is retried, rather than the supervisor.
 _OOM_SCORE = "500"
 
 
 class Overrun(BaseException):
-    """The search took longer than `JOB_TIMEOUT`; no ``except Exception`` on its way can swallow this."""
+    """The search exceeded `JOB_TIMEOUT`; a BaseException, so that no ``except Exception`` swallows it."""
 
 
 class Deadline(UnixSignalDeathPenalty):
-    """RQ's alarm clock, with `Overrun` in the place of RQ's own timeout, which is an ordinary Exception."""
+    """RQ's timeout by SIGALRM, which raises `Overrun` in place of RQ's exception, an ordinary Exception."""
 
     def __init__(self, timeout: int, exception: type[BaseException], **options: Any) -> None:
-        wanted = Overrun if exception is JobTimeoutException else exception
-        super().__init__(timeout, wanted, **options)  # type: ignore[no-untyped-call]
+        raised = Overrun if exception is JobTimeoutException else exception
+        super().__init__(timeout, raised, **options)  # type: ignore[no-untyped-call]
 
 
 def pin_threads(workers: int) -> int:
-    """Divide the cores among the workers: limit this process's BLAS threads, and those of its later children.
+    """Divide the cores among the workers by limiting the BLAS threads of this process and its children.
 
     Returns
     -------
     int
-        Threads that each worker has.
+        Threads of each worker.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     threads = max(1, cores // workers)
@@ -48,26 +48,26 @@ def pin_threads(workers: int) -> int:
 
 
 def limit_job(memory: int = JOB_MEMORY) -> None:
-    """Bound the calling process, which carries out one search; a limit that is stricter already stays.
+    """Bound the calling process, which carries out one search; limits that are already stricter are kept.
 
-    Mapped weights and index count for nothing under RLIMIT_DATA (as they would under RLIMIT_AS), and what the
-    parent had allocated before the fork is added, so that `memory` bytes are the search's own.
+    RLIMIT_DATA, unlike RLIMIT_AS, does not count the mapped weights and index. Memory that the parent
+    allocated before the fork is added, so that `memory` bytes remain for the search.
     """
     _lower(resource.RLIMIT_NOFILE, JOB_FILES)
     _lower(resource.RLIMIT_CORE, 0)
     if sys.platform == "linux":
         _lower(resource.RLIMIT_DATA, _allocated() + memory)
-        with contextlib.suppress(OSError):  # some containers forbid it
+        with contextlib.suppress(OSError):  # not permitted in some containers
             Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE)
 
 
-def _lower(kind: int, wanted: int) -> None:
+def _lower(kind: int, limit: int) -> None:
     soft, hard = resource.getrlimit(kind)
-    if soft == resource.RLIM_INFINITY or wanted < soft:
-        resource.setrlimit(kind, (wanted, hard))
+    if soft == resource.RLIM_INFINITY or limit < soft:
+        resource.setrlimit(kind, (limit, hard))
 
 
 def _allocated() -> int:
-    """Private writable memory of this process, in bytes."""
+    """Return the private writable memory of this process in bytes."""
     found = re.search(r"^VmData:\s+(\d+) kB$", Path("/proc/self/status").read_text(), re.MULTILINE)
     return int(found[1]) << 10 if found else 0

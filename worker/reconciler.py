@@ -1,8 +1,8 @@
-"""Rows and queue, brought together again every few seconds.
+"""The process that compares rows and queue every few seconds.
 
-Whatever dies or forgets, the rows say what is to be done: searches that wait without a job are enqueued
-again, those whose worker fell silent go back to the queue, those that were lost too often end. Several
-reconcilers may run; a lease in the database lets one act at a time, also while Redis is away.
+The rows are the truth: queued searches without a job are enqueued again, searches whose worker fell silent
+return to the queue, and those that lost their worker too often fail. Several reconcilers may run; a lease in
+the database lets one act at a time, even while Redis is unavailable.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app import leases, queue
 from app.database import RECONCILER, utcnow
-from worker import attempts, housekeeping
+from worker import housekeeping
+from worker.attempts import WORKER_LOST
+from worker.reconciliation import Reconciled, reconcile
 
 INTERVAL = 2.0
 LEASE_SECONDS = 8.0
@@ -36,7 +38,7 @@ class Reconciler:
     Parameters
     ----------
     app : Flask
-        Gives database, queue and the uploads' directory.
+        Provides database, queue and the uploads' directory.
     """
 
     def __init__(self, app: Flask) -> None:
@@ -45,7 +47,7 @@ class Reconciler:
         self._swept = float("-inf")
 
     def run(self, stop: threading.Event) -> None:
-        """Reconcile every `INTERVAL` seconds, whatever went wrong the last time; end with the parent too."""
+        """Reconcile every `INTERVAL` seconds until `stop` is set or the parent has died; survive errors."""
         parent = os.getppid()
         while not stop.is_set() and os.getppid() == parent:
             try:
@@ -57,14 +59,14 @@ class Reconciler:
             leases.release(RECONCILER, self._holder)
 
     def reconcile(self) -> bool:
-        """Bring rows and queue together once; False while another reconciler holds the lease."""
+        """Reconcile once; return False while another reconciler holds the lease."""
         with self._app.app_context():
             if not leases.hold(RECONCILER, self._holder, LEASE_SECONDS):
                 return False
             live = _live_job_ids()
-            found = attempts.reconcile(live or set())
+            found = reconcile(live or set())
             for search_id in found.failed:
-                log.warning("search failed", extra={"search": str(search_id), "code": attempts.WORKER_LOST})
+                log.warning("search failed", extra={"search": str(search_id), "code": WORKER_LOST})
             if live is not None:
                 _enqueue(found)
             self._sweep()
@@ -74,20 +76,20 @@ class Reconciler:
         if time.monotonic() - self._swept < SWEEP_INTERVAL:
             return
         self._swept = time.monotonic()
-        swept = housekeeping.sweep(utcnow())
-        if any(swept):
-            log.info("swept", extra=swept._asdict())
+        removed = housekeeping.sweep(utcnow())
+        if any(removed):
+            log.info("expired data removed", extra=removed._asdict())
 
 
 def run(app: Flask) -> None:
-    """Be a reconciler process until SIGTERM."""
+    """Reconcile until SIGTERM."""
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     Reconciler(app).run(stop)
 
 
 def _live_job_ids() -> set[str] | None:
-    """Return the queue's living jobs; None where Redis is away, so that nothing is known."""
+    """Return the ids of live jobs, or None if Redis is unavailable."""
     try:
         return queue.live_job_ids()
     except (RedisError, OSError) as error:
@@ -95,9 +97,9 @@ def _live_job_ids() -> set[str] | None:
         return None
 
 
-def _enqueue(found: attempts.Reconciled) -> None:
+def _enqueue(found: Reconciled) -> None:
     for search_id in found.enqueue:
         if not queue.enqueue(search_id):
-            return  # Redis went away: all of them at the next turn
+            return  # Redis became unavailable: the next round enqueues the rest
     if found.enqueue:
         log.info("searches enqueued again", extra={"count": len(found.enqueue)})

@@ -1,4 +1,4 @@
-"""What the worker's processes share: application, weights, index. Loaded before the forks, so held once."""
+"""Application, weights and index, loaded once before forking and shared by the worker's processes."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ UNSEEN: Signature = (0, 0, 0)
 
 
 class AttemptSlot:
-    """A number in memory shared with the process that carries out a search: the attempt that it has claimed.
+    """The number of the claimed attempt, in memory shared with the process that carries out the search.
 
-    So the worker can renew the lease, and give the search back at once when that process dies.
+    With it the worker renews the lease, and returns the search to the queue at once if that process dies.
     """
 
     _FORMAT = struct.Struct("q")
@@ -39,15 +39,15 @@ class AttemptSlot:
         self._memory = mmap.mmap(-1, self._FORMAT.size)
 
     def hold(self, attempt: int) -> None:
-        """Say which attempt is being carried out."""
+        """Store the number of the current attempt."""
         self._FORMAT.pack_into(self._memory, 0, attempt)
 
     def release(self) -> None:
-        """Say that the attempt's end is in the database, or that none has begun."""
+        """Clear the slot: no attempt has begun, or its outcome is in the database."""
         self.hold(0)
 
     def held(self) -> int | None:
-        """Return the attempt being carried out."""
+        """Return the number of the current attempt, if any."""
         attempt: int = self._FORMAT.unpack_from(self._memory)[0]
         return attempt or None
 
@@ -55,13 +55,13 @@ class AttemptSlot:
 class Runtime:
     """Application, encoder and index of this process.
 
-    Weights or index that are missing, damaged or do not belong together are no reason to stop: they are
-    reported once, each search fails with that reason, and `refresh` looks again when the files change.
+    Missing or damaged weights, or an index of another model, do not stop the worker: the problem is logged
+    once, each search fails with that reason, and `refresh` tries again when the files change.
 
     Parameters
     ----------
     app : Flask
-        Gives the settings and the database.
+        Provides the settings and the database.
     """
 
     def __init__(self, app: Flask) -> None:
@@ -74,20 +74,32 @@ class Runtime:
 
     @property
     def encoder(self) -> Encoder:
-        """The encoder in use; raises CheckpointError where there is none."""
+        """The encoder in use.
+
+        Raises
+        ------
+        CheckpointError
+            The weights are missing or damaged.
+        """
         if isinstance(self._encoder, VitrineError):
             raise self._encoder
         return self._encoder
 
     @property
     def store(self) -> Store:
-        """The index in use; raises StoreError where there is none for this encoder."""
+        """The index in use.
+
+        Raises
+        ------
+        StoreError
+            There is no index for this encoder.
+        """
         if isinstance(self._store, VitrineError):
             raise self._store
         return self._store
 
     def refresh(self) -> None:
-        """Load what has changed on disk since the last call: new weights, a new generation of the index."""
+        """Load new weights and a new generation of the index if they have changed on disk."""
         weights, index = _signature(self.settings.model_path), _signature(self.settings.index_dir / CURRENT)
         if weights != self._weights_seen:
             self._load_encoder()
@@ -96,7 +108,7 @@ class Runtime:
         self._weights_seen, self._index_seen = weights, index
 
     def close(self) -> None:
-        """Let the index go: it stays on disk while a process has it open. `refresh` opens it again."""
+        """Close the index, since an open one is kept on disk; `refresh` opens it again."""
         if isinstance(self._store, Store):
             self._store.close()
         self._store, self._index_seen = IndexMissingError("The index is not open."), UNSEEN
@@ -109,7 +121,7 @@ class Runtime:
             self._encoder = _reported(error, CheckpointError)
         else:
             log.info("weights loaded", extra={"model": self.settings.model})
-            blas_threads()  # finds BLAS, which each forked process would otherwise look for anew
+            blas_threads()  # find BLAS once, rather than in each forked process
 
     def _open_store(self) -> None:
         self.close()
@@ -129,15 +141,15 @@ _current: Runtime | None = None
 
 
 def use(runtime: Runtime) -> None:
-    """Make `runtime` the one that this process's jobs use."""
+    """Set the runtime that this process's jobs use."""
     global _current
     _current = runtime
 
 
 def current() -> Runtime:
-    """Return what this process's jobs use: a job comes by name from the queue, with nothing but an id."""
+    """Return the runtime of this process; a job arrives by name with only an id, so it has to be global."""
     if _current is None:
-        raise RuntimeError("no runtime: this process is no worker")
+        raise RuntimeError("no runtime: this process is not a worker")
     return _current
 
 

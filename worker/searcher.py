@@ -1,9 +1,10 @@
-"""One RQ worker: takes searches from the queue and watches over the process that carries each out.
+"""An RQ worker that takes searches from the queue and monitors the process that carries out each one.
 
-RQ keeps the books in Redis; this class makes the row in the database the truth. While the forked process
-works, the worker renews the row's lease; when the process dies, the search goes back to the queue at once;
-when it overruns even the alarm, in C code that lets none through, it is killed and the row says so. None of
-that needs Redis.
+RQ keeps its state in Redis; here the row in the database is the truth. While the forked process works, the
+worker renews the row's lease. If the process dies, the search returns to the queue at once. If it overruns
+even the alarm, in C code that delays signals, it is killed and the search fails. None of this needs Redis.
+
+The names of RQ that this module overrides and calls are listed in `worker.rq_internals`.
 """
 
 from __future__ import annotations
@@ -38,11 +39,11 @@ from worker.jobs import LEASE_SECONDS
 from worker.limits import Deadline, limit_job
 from worker.runtime import AttemptSlot, Runtime
 
-HEARTBEAT = 3  # seconds between two renewals of the lease, and between two heartbeats to Redis
-HEARTBEAT_TTL = 10  # seconds after which Redis takes a silent worker's job for abandoned
+HEARTBEAT = 3  # seconds between renewals of the lease, and between heartbeats to Redis
+HEARTBEAT_TTL = 10  # seconds after which the job of a silent worker counts as abandoned
 DEQUEUE_TIMEOUT = 2
 WORKER_TTL = 20
-KILL_GRACE = 5  # seconds past the job's time limit until its process is killed
+KILL_GRACE = 5  # seconds beyond the job's time limit until its process is killed
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ class SearchWorker(Worker):
     Parameters
     ----------
     runtime : Runtime
-        Given on to the forked processes.
+        Passed on to the forked processes.
     """
 
     job_class = SearchJob
@@ -80,34 +81,34 @@ class SearchWorker(Worker):
 
     @property
     def dequeue_timeout(self) -> int:
-        """Seconds that one request for a job blocks; the loop comes round as often, to look after itself."""
+        """Seconds that one request for a job blocks, and so the interval of the worker's loop."""
         return DEQUEUE_TIMEOUT
 
     @property
     def connection_timeout(self) -> int:
-        """Seconds without an answer after which Redis hangs."""
+        """Seconds without an answer after which Redis counts as unavailable."""
         return DEQUEUE_TIMEOUT + 2
 
     def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:
-        """Seconds for which one heartbeat vouches for a running job."""
+        """Return the seconds for which one heartbeat keeps a running job alive."""
         return HEARTBEAT_TTL
 
     def subscribe(self) -> None:
-        """Take no commands over Redis: a signal stops a worker, and whoever may send one."""
+        """Accept no commands over Redis; only a signal stops a worker."""
 
     def set_shutdown_requested_date(self) -> None:
-        """Leave Redis alone in a signal handler."""
+        """Do not write to Redis in a signal handler."""
 
     def run_maintenance_tasks(self) -> None:
-        """Between two jobs: end with the supervisor, look for a new index, clear RQ's books of the dead."""
+        """Between jobs: stop if the supervisor has died, open a new index, purge stale RQ registries."""
         if os.getppid() != self._parent:
             raise StopRequested
         self.runtime.refresh()
-        self._clear_books()
+        self._purge_registries()
         self.last_cleaned_at = now()  # type: ignore[assignment] # RQ's __init__ says None
 
     def execute_job(self, job: Job, queue: Queue) -> None:
-        """Carry out a search in a process of its own and make sure that its row says what became of it."""
+        """Carry out a search in a forked process and make sure that its outcome is in its row."""
         job.timeout = self.runtime.settings.job_timeout
         self.runtime.slot.release()
         self._forked, self._overran = time.monotonic(), False
@@ -120,29 +121,29 @@ class SearchWorker(Worker):
             self._settle(job.id)
 
     def fork_work_horse(self, job: Job, queue: Queue) -> None:
-        """Fork with the newest index, and without a database connection, which two processes cannot share."""
+        """Fork with the newest index and no open database connection: processes cannot share one."""
         self.runtime.refresh()
         with self.runtime.app.app_context():
             db.engine.dispose()
         super().fork_work_horse(job, queue)
 
     def setup_work_horse_signals(self) -> None:
-        """In the forked process: ignore what was sent to a whole group of processes; SIGKILL ends it."""
+        """In the forked process: ignore signals sent to a whole process group; only SIGKILL ends it."""
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
     def perform_job(self, job: Job, queue: Queue, execution: Execution) -> bool:
-        """In the forked process: search within the limits."""
+        """In the forked process: apply the limits, then search."""
         limit_job()
         return super().perform_job(job, queue, execution)
 
     def prepare_job_execution(self, job: Job, remove_from_intermediate_queue: bool = False) -> None:
-        """In the forked process: note the beginning, where RQ would let the job stay in Redis for ever."""
+        """In the forked process: mark the job as started, and let it expire, which RQ would not."""
         super().prepare_job_execution(job, remove_from_intermediate_queue)
         self.connection.expire(job.key, JOB_TTL)
 
     def maintain_heartbeats(self, job: Job, execution: Execution) -> None:
-        """Every `HEARTBEAT` seconds: kill what overran, renew the lease, and tell Redis if it is there."""
+        """Every `HEARTBEAT` seconds: kill an overrunning job, or renew its lease and heartbeat."""
         if time.monotonic() - self._forked > self.runtime.settings.job_timeout + KILL_GRACE:
             log.warning("search overran and is killed", extra={"search": job.id})
             self._overran = True
@@ -157,41 +158,41 @@ class SearchWorker(Worker):
     def handle_job_success(
         self, job: Job, queue: Queue, started_job_registry: StartedJobRegistry, execution: Execution
     ) -> None:
-        """Keep nothing of a job in Redis: the row knows."""
+        """Delete the job from Redis; the row has its outcome."""
         self._forget(job, queue, execution)
 
     def handle_job_failure(
         self, job: Job, queue: Queue, *_: Any, execution: Execution | None = None, **__: Any
     ) -> None:
-        """Keep nothing of a job in Redis, whatever became of it."""
+        """Delete the job from Redis; the row has its outcome."""
         self._forget(job, queue, execution)
 
     def handle_exception(self, job: Job, *exc_info: Any) -> None:
-        """Log what RQ or the database did, without the messages that RQ would write out."""
+        """Log an error of RQ or the database without its message, which RQ would write out."""
         log.error("job failed", extra={"search": job.id}, exc_info=exc_info)
 
     def request_force_stop(self, signum: int, frame: FrameType | None) -> None:
-        """At the second signal: end at once, and the search goes back to the queue."""
+        """At the second signal: stop at once; the search returns to the queue."""
         if self.horse_pid:
             self.kill_horse()
             self.wait_for_horse()
         raise SystemExit(1)
 
-    def _attempt(self, search_id: str) -> attempts.Attempt | None:
+    def _current_attempt(self, search_id: str) -> attempts.Attempt | None:
         number = self.runtime.slot.held()
         return attempts.Attempt(uuid.UUID(search_id), number, LEASE_SECONDS) if number else None
 
     def _renew(self, search_id: str) -> None:
-        if attempt := self._attempt(search_id):
+        if attempt := self._current_attempt(search_id):
             try:
                 with self.runtime.app.app_context():
                     attempts.renew(attempt)
-            except sa.exc.SQLAlchemyError as error:  # the lease has a few seconds left: next time
+            except sa.exc.SQLAlchemyError as error:  # the lease outlasts this: the next heartbeat tries again
                 log.warning("lease was not renewed", extra={"error": type(error).__name__})
 
     def _settle(self, search_id: str) -> None:
-        """Write down the end that the forked process did not come to."""
-        attempt = self._attempt(search_id)
+        """Record the outcome if the forked process died before it could."""
+        attempt = self._current_attempt(search_id)
         if attempt is None:
             return
         try:
@@ -201,7 +202,7 @@ class SearchWorker(Worker):
                 else:
                     attempts.retry_later(attempt)
         except sa.exc.SQLAlchemyError as error:  # the lease lapses, and the reconciler does the same
-            log.warning("search was not given back", extra={"error": type(error).__name__})
+            log.warning("search was not returned to the queue", extra={"error": type(error).__name__})
 
     def _forget(self, job: Job, queue: Queue, execution: Execution | None) -> None:
         taken = IntermediateQueue(queue.key, self.connection)
@@ -211,12 +212,12 @@ class SearchWorker(Worker):
             pipeline.lrem(taken.key, 0, job.id)
             pipeline.execute()
 
-    def _clear_books(self) -> None:
-        """Forget jobs whose heartbeat stopped and workers that went; RQ's own way would parse each job."""
+    def _purge_registries(self) -> None:
+        """Remove jobs and workers without a recent heartbeat; RQ's own clean-up would parse each job."""
         for queue in self.queues:
             started, taken = queue.started_job_registry, IntermediateQueue(queue.key, self.connection)
             self.connection.zremrangebyscore(started.key, 0, time.time())
             for job_id in cast(list[bytes], self.connection.lrange(taken.key, 0, -1)):
                 if not self.connection.exists(Job.key_for(job_id.decode(errors="replace"))):
-                    self.connection.lrem(taken.key, 0, job_id)  # type: ignore[arg-type] # bytes will do
+                    self.connection.lrem(taken.key, 0, job_id)  # type: ignore[arg-type] # bytes are accepted
             clean_worker_registry(queue)

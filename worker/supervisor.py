@@ -1,4 +1,4 @@
-"""The parent of the worker's processes: starts them, starts again those that die, and ends them in order."""
+"""The worker's parent process: starts reconciler and searchers, restarts those that die, and stops them."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from worker.runtime import Runtime, use
 from worker.searcher import KILL_GRACE, SearchWorker
 
 TICK = 0.2
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0  # seconds before a process that died is started again
-STEADY = 30.0  # seconds after which a process counts as sound, and its next death as the first
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0  # seconds until a process that died is restarted
+STABLE_SECONDS = 30.0  # a process that ran this long is healthy, and its next death counts as the first
 REDIS_PAUSE = 1.0
-LAST_WORDS = 2.0  # seconds that processes have to end once they are told to do so at once
+FORCED_STOP_SECONDS = 2.0  # from the second signal until SIGKILL
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Role:
-    """One process that has to be there, and how it fares."""
+    """One process that has to run, with its state."""
 
     name: str
     target: Callable[[], None]
@@ -44,8 +44,8 @@ class Role:
     deaths: int = 0
 
     def died(self, now: float) -> None:
-        """Note a death, and when to start again: the longer, the more deaths came shortly after a start."""
-        self.deaths = 1 if now - self.started > STEADY else self.deaths + 1
+        """Record a death and set the time of the restart: each death soon after a start doubles the pause."""
+        self.deaths = 1 if now - self.started > STABLE_SECONDS else self.deaths + 1
         self.not_before = now + min(FIRST_PAUSE * 2 ** (self.deaths - 1), LONGEST_PAUSE)
         self.process = None
 
@@ -53,21 +53,22 @@ class Role:
 class Supervisor:
     """Keeps one reconciler and `WORKERS` searchers running.
 
-    The first SIGTERM or SIGINT lets current searches finish, the second ends them; they go back to the queue.
+    The first SIGTERM or SIGINT lets current searches finish; the second returns them to the queue and stops
+    at once.
 
     Parameters
     ----------
     runtime : Runtime
-        Weights and index, loaded; the forked processes share them.
+        Loaded weights and index, which the forked processes share.
     """
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._settings = runtime.settings
         self._redis = connect(self._settings.redis_url)
-        self._redis_asked, self._redis_there = float("-inf"), True
+        self._redis_checked, self._redis_available = float("-inf"), True
         self._signals = 0
-        self._obeyed = 0
+        self._signals_handled = 0
         self._deadline = float("inf")
         self._status = 0
         self._roles = [Role("reconciler", lambda: _reconcile(runtime), needs_redis=False)]
@@ -77,19 +78,19 @@ class Supervisor:
         ]
 
     def run(self) -> int:
-        """Supervise until told to stop; return the exit status."""
+        """Supervise until a signal comes; return the exit status."""
         for number in SIGNALS:
             signal.signal(number, self._on_signal)
         while True:
             self._reap()
-            if self._signals > self._obeyed:
+            if self._signals > self._signals_handled:
                 self._stop()
-            if self._obeyed and not any(role.process for role in self._roles):
+            if self._signals_handled and not any(role.process for role in self._roles):
                 log.info("worker stopped")
                 return self._status
             if time.monotonic() > self._deadline:
                 self._end(signal.SIGKILL)
-            if not self._obeyed:
+            if not self._signals_handled:
                 self._start_missing()
             time.sleep(TICK)
 
@@ -97,8 +98,9 @@ class Supervisor:
         self._signals += 1
 
     def _stop(self) -> None:
-        patience = self._settings.job_timeout + 2 * KILL_GRACE if self._obeyed == 0 else LAST_WORDS
-        self._obeyed += 1
+        first = self._signals_handled == 0
+        patience = self._settings.job_timeout + 2 * KILL_GRACE if first else FORCED_STOP_SECONDS
+        self._signals_handled += 1
         self._deadline = time.monotonic() + patience
         self._end(signal.SIGTERM)
 
@@ -112,7 +114,7 @@ class Supervisor:
             if role.process is not None and not role.process.is_alive():
                 status = role.process.exitcode
                 role.died(time.monotonic())
-                if not self._obeyed:
+                if not self._signals_handled:
                     log.warning("process ended", extra={"role": role.name, "status": status})
 
     def _start_missing(self) -> None:
@@ -120,7 +122,7 @@ class Supervisor:
         missing = [role for role in self._roles if role.process is None and now >= role.not_before]
         if any(role.needs_redis for role in missing) and not self._redis_ready(now):
             missing = [role for role in missing if not role.needs_redis]
-        if not missing or self._obeyed:
+        if not missing or self._signals_handled:
             return
         self._runtime.refresh()
         for role in missing:
@@ -129,28 +131,28 @@ class Supervisor:
         self._runtime.close()
 
     def _redis_ready(self, now: float) -> bool:
-        """Ask at most once in `REDIS_PAUSE` seconds; say only what changes."""
-        if now - self._redis_asked < REDIS_PAUSE:
+        """Check Redis at most once per `REDIS_PAUSE` seconds; log only changes."""
+        if now - self._redis_checked < REDIS_PAUSE:
             return False
-        self._redis_asked = now
+        self._redis_checked = now
         try:
             problem = eviction_problem(self._redis)
         except (RedisError, OSError) as error:
-            if self._redis_there:
+            if self._redis_available:
                 log.error("redis is not available; waiting for it", extra={"error": type(error).__name__})
-            self._redis_there = False
+            self._redis_available = False
             return False
         if problem:
             log.error("%s", problem)
             self._status, self._signals = 1, self._signals + 1
             return False
-        self._redis_there = True
+        self._redis_available = True
         return True
 
 
 def _fork(role: Role) -> ForkProcess:
-    """Fork with signals held back, so that none is lost before the child has its own handlers."""
-    process = multiprocessing.get_context("fork").Process(target=_become, args=(role,), name=role.name)
+    """Fork with signals blocked, so that none is lost before the child has set its own handlers."""
+    process = multiprocessing.get_context("fork").Process(target=_run_role, args=(role,), name=role.name)
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         process.start()
@@ -159,8 +161,8 @@ def _fork(role: Role) -> ForkProcess:
     return process
 
 
-def _become(role: Role) -> None:
-    """In the child: leave the terminal's process group, whose Ctrl-C is for the supervisor, and begin."""
+def _run_role(role: Role) -> None:
+    """Run in the child: leave the terminal's process group, whose Ctrl-C is for the supervisor, and work."""
     os.setpgrp()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -169,13 +171,13 @@ def _become(role: Role) -> None:
 
 
 def _reconcile(runtime: Runtime) -> None:
-    """Be a reconciler until told to stop."""
+    """Run the reconciler until SIGTERM."""
     runtime.close()
     reconciler.run(runtime.app)
 
 
 def _search(runtime: Runtime) -> None:
-    """Be a searcher until told to stop or until Redis goes away."""
+    """Run a searcher until SIGTERM, or until Redis becomes unavailable."""
     use(runtime)
     try:
         SearchWorker(runtime).work(logging_level="WARNING")

@@ -23,6 +23,7 @@ from tests.support.installation import VISITOR, Installation
 from tests.support.servers import alive
 from tests.support.waiting import eventually
 from worker import attempts
+from worker.reconciliation import reconcile
 
 GATED = ("-m", "tests.support.gated_worker")
 
@@ -108,7 +109,7 @@ def test_row_05_a_search_that_has_ended_never_changes(installation: Installation
         assert not attempts.fail(late, "worker_lost")
         assert not attempts.retry_later(late)
         assert not attempts.renew(late)
-        assert search_id not in attempts.reconcile(set()).enqueue
+        assert search_id not in reconcile(set()).enqueue
     row = installation.row(search_id)
     assert row is not None
     assert (row.status, row.error_code) == ("done", None)

@@ -33,8 +33,8 @@ from tests.support.databases import KEY, migrate
 from tests.support.galleries import tiny_index
 from tests.support.servers import answers, free_port, process
 from tests.support.web import JSON, Browser, account_id, photo
-from worker import attempts
 from worker.jobs import LEASE_SECONDS, run_search
+from worker.reconciliation import reconcile
 from worker.runtime import Runtime, use
 
 DISK = 4 << 20
@@ -144,7 +144,7 @@ def preview(directory: Path) -> dict[str, Any]:
         kept = set(application.state()[2]) == {*files, "filler"}
     with application.app.app_context():
         lapsed = utcnow() + timedelta(seconds=LEASE_SECONDS)
-        waiting = attempts.reconcile(set(), lapsed).enqueue == [search_id]
+        waiting = reconcile(set(), lapsed).enqueue == [search_id]
     run_search(str(search_id))
     later = application.browser.get(f"/searches/{search_id}/status").json
     return {

@@ -23,7 +23,7 @@ from tests.support.databases import KEY, migrate
 from tests.support.drawings import picture
 from tests.support.servers import Process, RedisUnderTest, answers, free_port, process
 from tests.support.waiting import eventually
-from worker import attempts
+from worker.reconciliation import ENQUEUE_GRACE
 
 VISITOR = "0" * 64
 ENDED = (SearchStatus.DONE, SearchStatus.FAILED)
@@ -100,7 +100,7 @@ class Installation:
                     upload=_upload(content or picture()) if item is None else None,
                     query_item=item,
                     submission=uuid.uuid4().hex,
-                    created=utcnow() - attempts.ENQUEUE_GRACE,  # the reconciler need not hold back
+                    created=utcnow() - ENQUEUE_GRACE,  # the reconciler need not hold back
                 )
                 session.add(search)
                 session.flush()

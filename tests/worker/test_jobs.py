@@ -29,6 +29,7 @@ from tests.support.installation import Installation
 from worker import attempts
 from worker.jobs import LEASE_SECONDS, PREVIEW_SIDE, run_search
 from worker.limits import Overrun
+from worker.reconciliation import reconcile
 from worker.runtime import Runtime
 
 
@@ -201,7 +202,7 @@ def test_a_database_that_is_held_for_long_puts_the_search_off(
     assert row is not None
     assert (row.status, row.error_code) == ("queued" if step == "claim" else "running", None)
     with installation.app.app_context():
-        assert attempts.reconcile(set(), utcnow() + timedelta(seconds=LEASE_SECONDS)).enqueue == [search_id]
+        assert reconcile(set(), utcnow() + timedelta(seconds=LEASE_SECONDS)).enqueue == [search_id]
     assert outcome(installation, search_id) == ("done", None)
 
 

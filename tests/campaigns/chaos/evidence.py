@@ -21,7 +21,7 @@ from tests.campaigns.chaos.tickets import Hit, Ticket
 from worker import housekeeping
 
 WORKER = re.compile(r"Worker [0-9a-f]{32}:")  # as RQ names each of them in its log
-TOO_LATE = "search is ours no longer"
+TOO_LATE = "claim no longer holds"
 MOVED = timedelta(hours=2)  # the sweep spares files of the last hour
 
 

@@ -66,7 +66,7 @@ PROTECTIONS = (
         "only the one job there is may be named",
         13,
         "worker/guard.py",
-        '        if self.func_name != JOB:\n            raise RefusedJobError("another function")\n',
+        '        if self.func_name != JOB:\n            raise RefusedJobError("wrong function")\n',
     ),
     Protection(
         "an overrun passes every `except Exception`",

@@ -1,4 +1,4 @@
-"""What a worker may do to a search, and what it may not do any more."""
+"""State transitions of a search: claims, and writes fenced by the attempt number."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from app.uploads import storage
 from tests.support.searches import FINGERPRINT, SOMEONE, claimed, finish, hits, row, waiting_search
 from tests.support.web import BOTH, photo
 from worker import attempts
+from worker.reconciliation import reconcile
 
 pytestmark = [BOTH, pytest.mark.usefixtures("context")]
 
@@ -27,11 +28,11 @@ def results() -> int:
 
 
 def lapse(search_id: uuid.UUID) -> None:
-    """Look at the row a minute later, when a lease of ten seconds has lapsed."""
-    attempts.reconcile(set(), utcnow() + timedelta(minutes=1))
+    """Reconcile a minute later, when a lease of ten seconds has lapsed."""
+    reconcile(set(), utcnow() + timedelta(minutes=1))
 
 
-def test_a_claim_holds_what_the_search_takes() -> None:
+def test_a_claim_contains_the_query() -> None:
     search_id = waiting_search()
     claim = claimed(search_id)
     assert (claim.attempt, claim.kind, claim.query_item) == (1, "upload", None)
@@ -41,7 +42,7 @@ def test_a_claim_holds_what_the_search_takes() -> None:
     assert (row(search_id).status, row(search_id).stage) == ("running", "encoding")
 
 
-def test_a_gallery_picture_needs_no_file() -> None:
+def test_a_search_for_an_item_needs_no_file() -> None:
     claim = claimed(waiting_search(item="a" * 16))
     assert (claim.kind, claim.query_item, claim.picture, claim.needs_preview) == (
         "item",
@@ -51,7 +52,7 @@ def test_a_gallery_picture_needs_no_file() -> None:
     )
 
 
-def test_a_search_is_claimed_once(app: Flask) -> None:
+def test_only_one_of_several_workers_can_claim_a_search(app: Flask) -> None:
     search_id = waiting_search()
     claims = []
 
@@ -79,7 +80,7 @@ def test_a_search_that_has_ended_cannot_be_claimed(end: str) -> None:
     assert attempts.claim(search_id, 10) is None
 
 
-def test_finishing_keeps_results_in_order_and_what_was_computed() -> None:
+def test_finishing_stores_results_in_order_and_the_feature() -> None:
     search_id = waiting_search()
     claim = claimed(search_id)
     assert attempts.set_stage(claim, SearchStage.COMPARING)
@@ -93,7 +94,7 @@ def test_finishing_keeps_results_in_order_and_what_was_computed() -> None:
     assert (search.upload.features, search.upload.fingerprint) == (b"\0" * 8, FINGERPRINT)
 
 
-def test_the_original_goes_when_the_re_encoded_picture_comes() -> None:
+def test_the_re_encoded_picture_replaces_the_original() -> None:
     claim = claimed(waiting_search())
     preview = storage.save_preview(io.BytesIO(b"preview"))
     finish(claim, preview=preview)
@@ -104,7 +105,7 @@ def test_the_original_goes_when_the_re_encoded_picture_comes() -> None:
 
 @pytest.mark.parametrize("late", ["set_stage", "renew", "finish", "fail", "retry"])
 @pytest.mark.parametrize("meanwhile", ["lapsed", "again", "done", "deleted"])
-def test_who_comes_late_changes_nothing(meanwhile: str, late: str) -> None:
+def test_a_late_worker_changes_nothing(meanwhile: str, late: str) -> None:
     search_id = waiting_search()
     claim = claimed(search_id)
     if meanwhile == "deleted":
@@ -132,7 +133,7 @@ def test_who_comes_late_changes_nothing(meanwhile: str, late: str) -> None:
 
 
 @pytest.mark.parametrize(("code", "kept"), [("broken", False), ("no_index", True)])
-def test_a_picture_is_kept_only_while_it_may_be_searched_again(code: str, kept: bool) -> None:
+def test_a_picture_is_kept_only_if_it_can_be_searched_again(code: str, kept: bool) -> None:
     search_id = waiting_search()
     claim = claimed(search_id)
     assert attempts.fail(claim, code)
@@ -141,7 +142,7 @@ def test_a_picture_is_kept_only_while_it_may_be_searched_again(code: str, kept: 
     assert (row(search_id).status, row(search_id).error_code) == ("failed", code)
 
 
-def test_a_search_given_back_waits_again_and_after_three_attempts_fails() -> None:
+def test_a_returned_search_waits_again_and_fails_after_three_attempts() -> None:
     search_id = waiting_search()
     tried = []
     for _ in range(attempts.MAX_ATTEMPTS):
@@ -150,48 +151,16 @@ def test_a_search_given_back_waits_again_and_after_three_attempts_fails() -> Non
     assert (row(search_id).status, row(search_id).error_code) == ("failed", "out_of_memory")
 
 
-def test_renewing_keeps_the_lease() -> None:
+def test_a_renewed_lease_does_not_lapse() -> None:
     search_id = waiting_search()
     claim = claimed(search_id, lease_seconds=100)
     lapse_in_a_minute = utcnow() + timedelta(minutes=1)
-    attempts.reconcile(set(), lapse_in_a_minute)
+    reconcile(set(), lapse_in_a_minute)
     assert row(search_id).status == SearchStatus.RUNNING
     assert attempts.renew(claim)
 
 
-def test_reconciling_returns_waiting_searches_that_no_job_stands_for_oldest_first() -> None:
-    first, second, third = (waiting_search() for _ in range(3))
-    claimed(third)
-    later = utcnow() + timedelta(seconds=5)
-    assert attempts.reconcile({str(first)}, later) == ([second], [])
-    assert attempts.reconcile(set(), later).enqueue == [first, second]
-
-
-def test_reconciling_leaves_a_search_alone_that_is_about_to_be_enqueued() -> None:
-    waiting_search()
-    assert attempts.reconcile(set()) == ([], [])
-
-
-def test_a_lapsed_search_goes_back_to_the_queue_at_once_and_keeps_its_attempt() -> None:
-    search_id = waiting_search()
-    claimed(search_id)
-    found = attempts.reconcile(set(), utcnow() + timedelta(seconds=11))
-    assert found.enqueue == [search_id]
-    assert (row(search_id).attempt, row(search_id).stage) == (1, "waiting")
-    assert claimed(search_id).attempt == 2
-
-
-def test_a_search_lost_three_times_fails_honestly() -> None:
-    search_id = waiting_search()
-    for _ in range(attempts.MAX_ATTEMPTS):
-        claimed(search_id)
-        found = attempts.reconcile(set(), utcnow() + timedelta(minutes=1))
-    assert found == ([], [search_id])
-    assert (row(search_id).status, row(search_id).error_code) == ("failed", "worker_lost")
-    assert row(search_id).finished is not None
-
-
-def test_a_repeated_search_brings_the_features_that_are_known() -> None:
+def test_a_repeated_search_reuses_the_known_feature() -> None:
     search_id = waiting_search()
     finish(
         claimed(search_id),
