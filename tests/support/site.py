@@ -1,4 +1,4 @@
-"""A whole site on a port of its own: web process, worker and Redis, for browsers to visit."""
+"""A complete site on its own port: web process, worker and Redis, for browsers and HTTP clients."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_UPLOAD_MB = 2
 
 
 class Site(Installation):
-    """An installation that is served; `url` is its address."""
+    """An installation with a web process; `url` is its address."""
 
     def __init__(self, directory: Path, redis: RedisUnderTest, **environ: str) -> None:
         super().__init__(directory, redis, **environ)
@@ -26,7 +26,7 @@ class Site(Installation):
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
-        """Serve and search until the block ends."""
+        """Run the web process and the worker for the duration of the block."""
         log = self.directory / "web.log"
         with process("wsgi.py", environ=self.environ, log=log, ready=self._answers), self._worker:
             self._worker.enter_context(self.worker())
@@ -34,7 +34,7 @@ class Site(Installation):
 
     @contextlib.contextmanager
     def without_worker(self) -> Iterator[None]:
-        """Let searches wait until the block ends."""
+        """Stop the worker for the duration of the block, so that searches wait."""
         self._worker.close()
         try:
             yield
