@@ -1,4 +1,9 @@
-"""The web application: accounts, uploads, searches, history, gallery pages and the API."""
+"""The Flask application: accounts, uploads, searches, history, gallery pages and the API.
+
+`create_app` is called by `wsgi.py`, the worker, the command line and the tests. The packages here may import
+`gallery.catalog`, `model.pictures` and `config`, which do not load NumPy, but never `worker`; commands in
+`app.cli` import the rest of `model` and `gallery` inside their functions.
+"""
 
 from __future__ import annotations
 
@@ -25,21 +30,21 @@ from config import BUNDLED_MODEL, ROOT, Settings, load_settings
 
 
 def create_app(settings: Settings | None = None) -> Flask:
-    """Make the application.
+    """Create the application.
 
     Parameters
     ----------
     settings : Settings, optional
-        Read from the environment unless given.
+        Read from the environment by default.
 
     Raises
     ------
     config.SettingsError
-        A setting is missing or senseless.
+        A setting is missing or invalid.
     """
     settings = settings or load_settings()
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    app = Flask(__name__, static_folder=None)  # `assets` serves it
+    app = Flask(__name__, static_folder=None)  # `assets` serves static files
     app.config.from_mapping(
         VITRINE=settings,
         SQLALCHEMY_DATABASE_URI=settings.database_url,
@@ -48,20 +53,20 @@ def create_app(settings: Settings | None = None) -> Flask:
     )
     db.init_app(app)
     migrate.init_app(app, db, directory=str(ROOT / "migrations"))
-    for part in (
+    for module in (
         transactions, queue, assets, current, urls, app_logging, metrics, security, sessions, preferences,
         errors, cli,
     ):  # fmt: skip
-        part.init_app(app)
-    for room in (main, accounts, searches, history, gallery, health):
-        app.register_blueprint(room.bp)
+        module.init_app(app)
+    for package in (main, accounts, searches, history, gallery, health):
+        app.register_blueprint(package.bp)
     api.init_app(app)
     app.context_processor(_page_context)
     return app
 
 
 def _page_context() -> dict[str, Any]:
-    """What every page may show; none of it needs the database."""
+    """Variables that every template may use; none of them needs the database."""
     settings = current_settings()
     catalog = current.catalog()
     return {

@@ -1,7 +1,7 @@
-"""Static files under an address that names their content, so that browsers keep them and never use old ones.
+"""Static files under addresses that contain a version, so that browsers cache them and never use stale ones.
 
-The version stands in the path: what a script imports and a style sheet names lies beside it, and so has the
-same version without being rewritten. One version for all files will do, as they are few and small.
+The version is part of the path, so the relative addresses in scripts and style sheets have it too and need
+not be rewritten. All files share one version, since they are few and small.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ONE_YEAR = 31_536_000  # seconds
 
 
 def init_app(app: Flask) -> None:
-    """Serve the files, and let ``url_for("static", filename=...)`` name their version."""
+    """Serve the files, and let ``url_for("static", filename=...)`` add the version."""
     current = version(FOLDER)
 
     def add_version(endpoint: str, values: dict[str, Any]) -> None:
@@ -27,11 +27,11 @@ def init_app(app: Flask) -> None:
             values.setdefault("version", current)
 
     def send(version: str, filename: str) -> Response:
-        # While a new version is rolled out a page may come from one process and its files from another: these
-        # are served, and not kept.
-        kept = version == current
-        response = send_from_directory(FOLDER, filename, max_age=ONE_YEAR if kept else None)
-        response.cache_control.immutable = kept
+        # While a new version is rolled out, a page may come from one process and its files from another:
+        # serve these files, but do not let them be cached.
+        cacheable = version == current
+        response = send_from_directory(FOLDER, filename, max_age=ONE_YEAR if cacheable else None)
+        response.cache_control.immutable = cacheable
         return response
 
     app.url_defaults(add_version)
@@ -39,7 +39,7 @@ def init_app(app: Flask) -> None:
 
 
 def version(folder: Path) -> str:
-    """Return a hash of the names and contents of all files below `folder`."""
+    """Return a hash of the names and contents of all files in `folder` and its subfolders."""
     digest = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         name, content = path.relative_to(folder).as_posix().encode(), path.read_bytes()

@@ -1,4 +1,4 @@
-"""What belongs to the application at hand."""
+"""Access to the settings of the current application, for all packages of `app`."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ from config import Settings
 
 
 def settings() -> Settings:
-    """The settings that the current application was made with."""
+    """Return the settings that the current application was created with."""
     return cast(Settings, current_app.config["VITRINE"])

@@ -1,4 +1,4 @@
-"""What the database keeps of the random tokens in cookies and API keys."""
+"""The hash under which the database stores the random tokens of cookies and API clients."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import hashlib
 
 
 def digest(token: str) -> str:
-    """Return the SHA-256 of a random token, in hexadecimal.
+    """Return the SHA-256 of a random token in hexadecimal.
 
-    A token has 256 random bits, so a fast hash is enough: there is nothing to guess.
+    A token has 256 random bits, so it cannot be guessed and a fast hash is enough.
     """
     return hashlib.sha256(token.encode()).hexdigest()

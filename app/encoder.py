@@ -1,4 +1,7 @@
-"""The encoder that the settings name, for commands and for the worker."""
+"""The encoder that the settings select, for commands and for the worker.
+
+`model` is imported inside the function, since the web process must not load NumPy.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,13 @@ if TYPE_CHECKING:
 def encoder_in_use(
     weights: Path | None = None, preprocess: str | None = None, positions: str | None = None
 ) -> Encoder:
-    """Load the checkpoint that the settings name, unless another is given; raises CheckpointError."""
+    """Load the checkpoint that the settings select; arguments override the settings.
+
+    Raises
+    ------
+    model.errors.CheckpointError
+        The checkpoint is missing, damaged or of an unknown layout.
+    """
     from model import load_encoder
 
     current = settings()

@@ -1,4 +1,8 @@
-"""Errors as people and programs see them: what went wrong, what to do about it, and nothing of the inside."""
+"""Error pages and JSON errors: what went wrong and what to do about it, without internals.
+
+Every view may raise `RefusalError` or `ThrottledError`; the handlers here turn them, HTTP errors and
+unexpected exceptions into answers. Imports only `app.extensions`.
+"""
 
 from __future__ import annotations
 
@@ -22,18 +26,18 @@ DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG})
 
 
 class RefusalError(Exception):
-    """A request that is understood and refused.
+    """A request that was understood but is refused.
 
     Parameters
     ----------
     code : str
-        Stable, for programs.
+        A stable identifier for programs.
     message : str
-        What is wrong and what to do, in the reader's language.
+        What is wrong and what to do about it, in the reader's language.
     status : int
-        Of HTTP.
+        The HTTP status.
     retry_after : int, optional
-        Seconds after which it makes sense to try again.
+        Seconds after which the request may succeed.
     """
 
     def __init__(
@@ -44,7 +48,7 @@ class RefusalError(Exception):
 
 
 class ThrottledError(Exception):
-    """Too many tries; `wait` seconds until the next is admitted."""
+    """Too many attempts; `wait` seconds until the next one is admitted."""
 
     def __init__(self, wait: float) -> None:
         super().__init__(f"throttled for {wait:.0f} s")
@@ -52,32 +56,44 @@ class ThrottledError(Exception):
 
 
 class Page(NamedTuple):
-    """The words of an error page."""
+    """The texts of an error page."""
 
     code: str
     title: LazyString
-    mend: LazyString
+    hint: LazyString
 
 
 PAGES = {
     400: Page(
-        "bad_request", _l("This request cannot be understood"), _l("Go back, reload the page and try again.")
+        "bad_request", _l("The request was not understood"), _l("Go back, reload the page and try again.")
     ),
     401: Page("unauthorized", _l("Please log in"), _l("Log in, then try again.")),
-    403: Page("forbidden", _l("This is not allowed"), _l("Log in with the account that it belongs to.")),
-    404: Page("not_found", _l("There is nothing here"), _l("It was deleted, or it belongs to someone else.")),
-    405: Page("method_not_allowed", _l("This address works another way"), _l("Start from the home page.")),
-    413: Page("too_large", _l("This is too large"), _l("Choose a smaller picture.")),
-    415: Page("unsupported_media_type", _l("This kind of content is not taken"), _l("Send a picture.")),
-    429: Page("too_many_requests", _l("Too many tries"), _l("Wait a moment, then try again.")),
-    500: Page("internal", _l("Something broke on our side"), _l("Try again; if it stays, tell the owner.")),
-    503: Page("unavailable", _l("This is not possible right now"), _l("Try again in a moment.")),
+    403: Page("forbidden", _l("Access denied"), _l("Log in with the account that this belongs to.")),
+    404: Page(
+        "not_found",
+        _l("Not found"),
+        _l("This does not exist, was deleted, or belongs to another account or browser."),
+    ),
+    405: Page("method_not_allowed", _l("Method not allowed"), _l("Start from the home page.")),
+    413: Page("too_large", _l("The request is too large"), _l("Choose a smaller picture.")),
+    415: Page(
+        "unsupported_media_type",
+        _l("Unsupported content type"),
+        _l("Send the content as a form or as a picture."),
+    ),
+    429: Page("too_many_requests", _l("Too many requests"), _l("Wait a moment, then try again.")),
+    500: Page(
+        "internal",
+        _l("Something went wrong"),
+        _l("Try again. If it happens again, tell the administrator of this site."),
+    ),
+    503: Page("unavailable", _l("Temporarily unavailable"), _l("Try again in a moment.")),
 }
 PAGES |= {410: PAGES[404], 422: PAGES[415]}
 EXPIRED = Page(
     "csrf",
     _l("This form has expired"),
-    _l("Go back, reload the page and send it again. Cookies must be allowed for this site."),
+    _l("Go back, reload the page and submit the form again. This site needs cookies."),
 )
 
 
@@ -96,7 +112,7 @@ def init_app(app: Flask) -> None:
 
 
 def wants_json() -> bool:
-    """Whether a program asks: the API's always, and pages' scripts, which accept JSON rather than HTML."""
+    """Return whether the client is a program: an API client, or a script that prefers JSON to HTML."""
     if request.path.startswith(f"/{API}/"):
         return True
     accepted = request.accept_mimetypes
@@ -104,7 +120,7 @@ def wants_json() -> bool:
 
 
 def error_json(code: str, message: str | LazyString) -> Response:
-    """The one form that errors have for programs."""
+    """Return an error in the format that all programs get."""
     return jsonify(error={"code": code, "message": str(message)})
 
 
@@ -119,19 +135,19 @@ def respond(
     Parameters
     ----------
     status : int
-        Of HTTP.
+        The HTTP status.
     page : Page, optional
-        Other words than those of `status`.
+        The texts; by default those of `status`.
     message : str, optional
-        Further explanation.
+        Replaces the hint of the page, and in JSON its title too.
     retry_after : int, optional
-        Seconds.
+        The `Retry-After` header, in seconds.
     """
     page = page or PAGES.get(status) or PAGES[500 if status >= 500 else 400]
     if wants_json():
-        response = error_json(page.code, message or f"{page.title}. {page.mend}")
+        response = error_json(page.code, message or f"{page.title}. {page.hint}")
     else:
-        text = render_template("error.html", code=status, title=page.title, message=message, mend=page.mend)
+        text = render_template("error.html", code=status, title=page.title, message=message, hint=page.hint)
         response = make_response(text)
     response.status_code = status
     if retry_after is not None:
@@ -149,8 +165,12 @@ def _throttled(error: ThrottledError) -> ResponseReturnValue:
 
 
 def _no_host(_error: HTTPException) -> ResponseReturnValue:
-    """Answer without a page, whose links would need the host; ours is not meant, or it is none at all."""
-    return "This site does not answer to this name.", 400, {"Content-Type": "text/plain; charset=utf-8"}
+    """Answer in plain text when the host is unknown or malformed, since the links of a page need a host."""
+    return (
+        "This site is not served under this host name; the setting TRUSTED_HOSTS lists the ones that are.",
+        400,
+        {"Content-Type": "text/plain; charset=utf-8"},
+    )
 
 
 def _http(error: HTTPException) -> ResponseReturnValue:
@@ -164,12 +184,12 @@ def _http(error: HTTPException) -> ResponseReturnValue:
 
 
 def _database_away(error: Exception) -> ResponseReturnValue:
-    return _failed(503, "the database is not available", error, RETRY_SOON)
+    return _failed(503, "the database is unavailable", error, RETRY_SOON)
 
 
 def _disk(error: OSError) -> ResponseReturnValue:
     if error.errno in DISK_ERRORS:
-        return _failed(503, "the disk is full or cannot be written", error, RETRY_SOON)
+        return _failed(503, "the disk is full or not writable", error, RETRY_SOON)
     return _unexpected(error)
 
 
@@ -178,7 +198,7 @@ def _unexpected(error: Exception) -> ResponseReturnValue:
 
 
 def _failed(status: int, event: str, error: Exception, retry_after: int | None = None) -> Response:
-    """Log the error and answer without the database, which may be what failed."""
+    """Log the error and answer without using the database, which may be what failed."""
     current_app.logger.error(event, exc_info=error)
     g.failing = True
     _abandon_transaction()

@@ -1,4 +1,4 @@
-"""Extensions, not yet bound to an application."""
+"""Flask extensions; `create_app` binds them to an application."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Structured logs: one JSON object a line, without secrets, without pictures' names.
+"""Structured logs: one JSON object per line, without secrets or the names of pictures.
 
-Only the route's pattern is logged, never the address that was asked for, whose query may hold a name; and of
-an exception its type and where it arose, never its message, which may hold a path.
+Of a request, the pattern of its route is logged and never its address, whose query may contain a name. Of an
+exception, the type and the traceback are logged and never the message, which may contain a path.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from flask import Flask, Response, g, has_request_context, request
 from config import Settings
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
-OTHERS = 2  # frames of libraries that are worth a look
+LIBRARY_FRAMES = 2  # innermost frames that are always logged
 QUIET = ("/static/", "/healthz", "/readyz", "/metrics")
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
 class JsonFormatter(logging.Formatter):
-    """One record as one line of JSON."""
+    """Format a record as one line of JSON."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
@@ -49,19 +49,19 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure(settings: Settings) -> None:
-    """Send everything that is logged in this process to standard error."""
+    """Send all logs of this process to standard error."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level)
-    # These write statements, addresses and keys at their lower levels.
+    # At lower levels these log SQL statements, addresses and keys.
     for name in ("sqlalchemy", "PIL", "urllib3", "rq", "werkzeug", "flask_wtf", "waitress.queue"):
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
 
 
 def init_app(app: Flask) -> None:
-    """Give each request an id, and write one line about it when it is answered."""
+    """Give each request an id, and log one line when it has been answered."""
     app.before_request(_begin)
     app.after_request(_finish)
 
@@ -89,7 +89,7 @@ def _finish(response: Response) -> Response:
 
 
 def _frames(trace: TracebackType | None) -> list[str]:
-    """Return our own frames, and the last of others' that lead to the error."""
+    """Return the frames of our own code, and the innermost ones whatever they belong to."""
     stack = list(traceback.extract_tb(trace))
-    ours = [frame for frame in stack[:-OTHERS] if "site-packages" not in frame.filename]
-    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in ours + stack[-OTHERS:]]
+    ours = [frame for frame in stack[:-LIBRARY_FRAMES] if "site-packages" not in frame.filename]
+    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in ours + stack[-LIBRARY_FRAMES:]]

@@ -1,4 +1,4 @@
-"""What is said about a picture that is refused and a search that failed: what is wrong, and what to do."""
+"""Messages for refused pictures and failed searches: what is wrong, and what to do about it."""
 
 from __future__ import annotations
 
@@ -6,36 +6,40 @@ from flask_babel import LazyString
 from flask_babel import lazy_gettext as _l
 
 MESSAGES: dict[str, LazyString] = {
-    "empty": _l("No picture was sent, or it is empty. Choose a picture."),
-    "too_large": _l("The file is too large. Choose a smaller one, or save the picture with fewer pixels."),
-    "too_many_pixels": _l("The picture has more than 40 million pixels. Make it smaller, then try again."),
+    "empty": _l("No picture was sent, or the file is empty. Choose a picture."),
+    "too_large": _l("The file is too large. Choose a smaller one, or reduce the size of the picture."),
+    "too_many_pixels": _l("The picture has more than 40 million pixels. Reduce its size, then try again."),
     "unsupported_format": _l(
-        "This is not a picture that can be read. Use JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF."
+        "This file is not a supported picture. Use JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF."
     ),
-    "broken": _l("The picture is damaged and cannot be read. Try another copy of it."),
-    "no_index": _l("The gallery has no pictures yet. Whoever runs this site must index some."),
+    "broken": _l("The picture is damaged and cannot be read. Try another copy."),
+    "no_index": _l("The gallery is empty. The administrator of this site must index some pictures first."),
     "index_mismatch": _l(
-        "The gallery was indexed with another model. Whoever runs this site must index it anew."
+        "The gallery was indexed with another model. The administrator of this site must index it again."
     ),
-    "no_weights": _l("The model's weights are missing. Whoever runs this site must fetch them."),
-    "item_gone": _l("This picture is not in the gallery any more. Choose another."),
+    "no_weights": _l(
+        "The weights of the model are missing. The administrator of this site must download them."
+    ),
+    "item_gone": _l("This picture is no longer in the gallery. Choose another one."),
     "timeout": _l("The search took too long and was stopped. Try again, perhaps with a smaller picture."),
-    "worker_lost": _l("The search was interrupted several times and given up. Try again."),
-    "out_of_memory": _l("The picture needs more memory than there is. Try a smaller one."),
-    "internal": _l("Something broke during the search. Try again."),
-    "picture_gone": _l("The picture of this search is not kept any more. Put it in again."),
-    "too_many_pending": _l("Several of your searches are still waiting. Try again when they are done."),
-    "queue_full": _l("Very many searches are waiting. Try again in a moment."),
+    "worker_lost": _l("The search was interrupted several times and has been stopped. Try again."),
+    "out_of_memory": _l("There is not enough memory for this picture. Try a smaller one."),
+    "internal": _l("Something went wrong during the search. Try again."),
+    "picture_gone": _l("The picture of this search is no longer stored. Upload it again."),
+    "too_many_pending": _l("Several of your searches are still waiting. Try again when they have finished."),
+    "queue_full": _l("Too many searches are waiting. Try again in a moment."),
 }
 FINAL = frozenset({"empty", "too_large", "too_many_pixels", "unsupported_format", "broken", "item_gone"})
-QUEUE_AWAY = _l("Searching is interrupted for the moment. Your search is kept and runs as soon as it can.")
+QUEUE_DOWN = _l(
+    "Searching is temporarily unavailable. Searches are saved and run as soon as it is available again."
+)
 
 
 def message(code: str) -> LazyString:
-    """Return what to say for an error code; one that is not known is an internal error."""
+    """Return the message for an error code; unknown codes are internal errors."""
     return MESSAGES.get(code, MESSAGES["internal"])
 
 
 def retryable(code: str) -> bool:
-    """Whether trying the same picture again may help."""
+    """Return whether trying again with the same picture may help."""
     return code not in FINAL

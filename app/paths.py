@@ -1,4 +1,4 @@
-"""Where a visitor may be sent on to."""
+"""Safe targets for redirects that a request asks for."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ MAX_LENGTH = 2000
 
 
 def safe_next(target: str | None, otherwise: str) -> str:
-    r"""Return `target` where it is a path of this site, else `otherwise`.
+    r"""Return `target` if it is a path on this site, else `otherwise`.
 
-    Browsers read ``//host``, ``/\host`` and paths with control characters as addresses of other sites.
+    Browsers treat ``//host``, ``/\host`` and paths with control characters as addresses of other sites.
     """
     if not target or len(target) > MAX_LENGTH or not OUR_PATH.fullmatch(target):
         return otherwise

@@ -1,4 +1,4 @@
-"""What every answer says to the browser, and what is asked of every request before a view sees it."""
+"""Security headers of every response, and the checks that every request passes before a view handles it."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-MULTIPART_OVERHEAD = 64 * 1024  # what a form adds to the picture in it
+MULTIPART_OVERHEAD = 64 * 1024  # added by the form to the size of its picture
 TWO_YEARS = 63_072_000
 SMALL_BODY = 64 * 1024
-# Werkzeug's parser reads 64 KB at once and counts in what was left of the last read: at a limit of 64 KB, a
-# picture with a line break at the end of a read would be refused, which is nearly every large one.
+# Werkzeug's parser reads 64 KB at a time and adds the rest of the previous read: with a limit of 64 KB it
+# would refuse every picture with a line break at the end of a read, which is nearly every large one.
 FORM_MEMORY = 128 * 1024
 TAKES_PICTURES = frozenset({"searches.create", "api.create"})
 TAKES_JSON = "accounts.check_password"
-WITHOUT_COOKIES = "api"  # its requests are known by their bearer token alone, so there is nothing to forge
+WITHOUT_COOKIES = "api"  # uses bearer tokens and ignores cookies, so its requests cannot be forged
 
 
 def config(settings: Settings) -> dict[str, Any]:
-    """Flask's settings that concern cookies, sizes and hosts."""
+    """Return Flask's settings for cookies, sizes and hosts."""
     return {
         "SECRET_KEY": settings.secret_key,
         "SESSION_COOKIE_NAME": "vitrine_session",
@@ -62,12 +62,12 @@ def config(settings: Settings) -> dict[str, Any]:
         "MAX_FORM_PARTS": 32,
         "TRUSTED_HOSTS": list(settings.trusted_hosts) or None,
         "WTF_CSRF_CHECK_DEFAULT": False,  # `_protect` decides
-        "WTF_CSRF_TIME_LIMIT": None,  # a form may stay open as long as its session lives
+        "WTF_CSRF_TIME_LIMIT": None,  # a form is valid as long as its session
     }
 
 
 def init_app(app: Flask) -> None:
-    """Trust as many proxies as the settings say; guard requests; set headers."""
+    """Trust the configured number of proxies, check requests and set headers."""
     settings: Settings = app.config["VITRINE"]
     if settings.proxy_hops:
         hops = settings.proxy_hops
@@ -85,7 +85,7 @@ def _limit_body() -> None:
 
 
 def _refuse_json() -> None:
-    """Flask-WTF would fill forms from JSON of any shape, and fields would hold what is no text."""
+    """Refuse JSON for forms: Flask-WTF would fill fields from it, with values that are not text."""
     takes_forms = request.blueprint not in (None, WITHOUT_COOKIES) and request.endpoint != TAKES_JSON
     if takes_forms and request.method == "POST" and request.is_json:
         abort(415)

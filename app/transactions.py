@@ -1,9 +1,9 @@
-"""How the database is reached: engine options, and the one way to write.
+"""Database access: engine options, and `transaction`, through which every write goes.
 
-Reading needs no ceremony: the session begins a read transaction by itself and the request's end closes it.
-Every write goes through `transaction`. On SQLite a transaction that begins by reading and then wants to write
-fails at once with "database is locked" when another has written meanwhile, whatever the timeout;
-`transaction` takes the write lock first and so waits its turn.
+Reads need no preparation: the session begins a read transaction and the end of the request closes it. On
+SQLite, a transaction that first reads and then writes fails at once with "database is locked" if another
+connection has written in between, whatever the timeout. `transaction` takes the write lock first and so waits
+for it.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from app.extensions import db
 from config import Settings
 
 BUSY_TIMEOUT = 10  # seconds to wait for SQLite's write lock
-BUSY_PAUSE = 0.02  # seconds between two tries where SQLite does not wait by itself
+BUSY_PAUSE = 0.02  # seconds between attempts where SQLite does not wait itself
 CONNECT_TIMEOUT = 3  # seconds to wait for PostgreSQL
-POOL_TIMEOUT = 5  # seconds to wait for a connection that another thread has
+POOL_TIMEOUT = 5  # seconds to wait for a connection that another thread is using
 WRITING = "vitrine_writing"
 
 log = logging.getLogger(__name__)
 
 
 def engine_options(settings: Settings) -> dict[str, Any]:
-    """Options of the engine; statements' parameters, such as pictures' names, stay out of errors."""
+    """Return the options of the engine; parameters, such as names of pictures, are kept out of errors."""
     options: dict[str, Any] = {
         "hide_parameters": True,
         "pool_size": settings.web_threads + 2,
@@ -47,10 +47,10 @@ def engine_options(settings: Settings) -> dict[str, Any]:
 
 
 def init_app(app: Flask) -> None:
-    """End each context's reading; prepare SQLite's connections: WAL, foreign keys, transactions begun by us,
-    not by the driver.
+    """End read transactions with their context, and configure SQLite connections: WAL, foreign keys, and
+    transactions that SQLAlchemy begins instead of the driver.
     """
-    app.teardown_appcontext(_let_go)
+    app.teardown_appcontext(_end_reading)
     with app.app_context():
         engine = db.engine
     if engine.dialect.name == "sqlite":
@@ -60,10 +60,9 @@ def init_app(app: Flask) -> None:
 
 @contextmanager
 def transaction() -> Iterator[Session]:
-    """One short write transaction: committed at the end, rolled back on an error.
+    """Run a short write transaction: committed at the end, rolled back on an error.
 
-    A read transaction that is open is ended first, so that what is read inside is not older than the write
-    lock.
+    An open read transaction is ended first, so that nothing that is read inside is older than the write lock.
     """
     session = db.session()
     if session.in_transaction() and session.connection().get_execution_options().get(WRITING):
@@ -78,29 +77,29 @@ def transaction() -> Iterator[Session]:
         raise
 
 
-def _let_go(_error: BaseException | None) -> None:
-    """End what was read, before Flask-SQLAlchemy does, which would turn an answer that is ready into an
-    error where the server has cut the connection since.
+def _end_reading(_error: BaseException | None) -> None:
+    """End the read transaction before Flask-SQLAlchemy does, which would turn a finished response into an
+    error if the server has closed the connection.
     """
     try:
         db.session.remove()
     except OperationalError as error:
-        log.warning("a connection was lost after use", extra={"error": type(error).__name__})
+        log.warning("database connection lost after use", extra={"error": type(error).__name__})
         db.session.remove()
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
-    connection.isolation_level = None  # the driver's own BEGIN would be a deferred one
-    _write_ahead(connection)
+    connection.isolation_level = None  # the driver would begin deferred transactions
+    _enable_wal(connection)
     for pragma in ("synchronous = NORMAL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 
-def _write_ahead(connection: sqlite3.Connection) -> None:
-    """Let readers and a writer work side by side.
+def _enable_wal(connection: sqlite3.Connection) -> None:
+    """Switch to the write-ahead log, with which readers and a writer do not block each other.
 
-    A new database is changed over once; while another process is at that, SQLite refuses at once, whatever
-    the timeout.
+    A new database is switched once. While another process does that, SQLite fails at once, whatever the
+    timeout, so this tries again.
     """
     until = time.monotonic() + BUSY_TIMEOUT
     while True:

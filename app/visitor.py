@@ -1,4 +1,7 @@
-"""Whose request this is, for everything that belongs to somebody."""
+"""The owner of the current request: the logged-in account, or a visitor known by a key in the session.
+
+Used by the pages that show or change something that belongs to an owner.
+"""
 
 from __future__ import annotations
 
@@ -13,17 +16,17 @@ from app.digests import digest
 VISITOR = "visitor"
 
 
-def owner() -> Owner | None:
-    """Return the account that is signed in, else the visitor whose key the session holds, else None."""
+def current_owner() -> Owner | None:
+    """Return the logged-in account, else the visitor whose key the session holds, else None."""
     if current_user.is_authenticated:
         return Owner(user_id=current_user.id)
     visitor = session.get(VISITOR)
     return Owner(visitor=digest(visitor)) if isinstance(visitor, str) else None
 
 
-def new_owner() -> Owner:
-    """Return `owner`; a browser that has no key yet is given one."""
-    if (known := owner()) is not None:
+def ensure_owner() -> Owner:
+    """Return the current owner; a browser without a key gets one."""
+    if (known := current_owner()) is not None:
         return known
     session[VISITOR] = secrets.token_urlsafe(32)
     return Owner(visitor=digest(session[VISITOR]))

@@ -1,4 +1,4 @@
-"""Run migrations on the application's own engine, all of an upgrade in one transaction."""
+"""Run migrations on the engine of the application, each upgrade in one transaction; called by Alembic."""
 
 from __future__ import annotations
 
@@ -11,23 +11,25 @@ from app.database.base import Base, UtcDateTime
 from app.extensions import db
 from app.transactions import WRITING
 
-LOCK = 0x7669_7472_696E_65  # "vitrine": one process migrates, others wait and find nothing left to do
+LOCK = (
+    0x7669_7472_696E_65  # "vitrine": others wait for the process that migrates, and then have nothing to do
+)
 
 
 def render_item(kind: str, value: Any, _context: Any) -> str | Literal[False]:
-    """Keep migrations independent of the application's types."""
+    """Render the application's own types as standard ones, so that migrations do not depend on them."""
     if kind == "type" and isinstance(value, UtcDateTime):
         return "sa.DateTime(timezone=True)"
     return False
 
 
 def run_migrations() -> None:
-    """Migrate with the write lock held from the beginning."""
+    """Migrate while holding the write lock from the beginning."""
     with db.engine.connect().execution_options(**{WRITING: True}) as connection:
         sqlite = connection.dialect.name == "sqlite"
         if sqlite:
             # A batch migration rebuilds a table; with foreign keys on, dropping the old one would delete
-            # every row that refers to it. The pragma has no effect inside a transaction.
+            # all rows that refer to it. The pragma has no effect inside a transaction.
             connection.connection.driver_connection.execute("PRAGMA foreign_keys = OFF")
         context.configure(
             connection=connection,

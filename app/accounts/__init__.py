@@ -1,1 +1,4 @@
-"""Accounts: names, passwords, sessions checked on the server, tokens of the API."""
+"""Accounts: names, passwords, server-side sessions and API tokens.
+
+`app.api` looks up tokens here, and `app.cli` manages accounts; no other package imports this one.
+"""

@@ -1,4 +1,4 @@
-"""Forms of accounts."""
+"""The forms of the account pages, used by `routes`."""
 
 from __future__ import annotations
 
@@ -11,29 +11,32 @@ from wtforms.validators import DataRequired, Length, ValidationError
 
 from app.accounts import names, passwords
 
-REQUIRED = DataRequired(_l("Fill in this field."))
+REQUIRED = DataRequired(_l("This field is required."))
 
 
 class SignupForm(FlaskForm):  # type: ignore[misc]
-    """A new account."""
+    """Sign up."""
 
     username = StringField(_l("Name"), [REQUIRED])
     password = PasswordField(_l("Password"), [REQUIRED])
 
     def validate_username(self, field: Field) -> None:
-        """Only names that cannot be taken for another."""
+        """Refuse names that could be mistaken for another one."""
         if not names.allowed(names.clean(field.data)):
             raise ValidationError(
-                _("A name has 2 to 32 letters of one script, digits, or . _ - between them. Choose another.")
+                _(
+                    "Use 2 to 32 letters or digits, with dots, underscores or hyphens only between them. "
+                    "Do not mix scripts that look alike, such as Latin and Cyrillic."
+                )
             )
 
     def validate_password(self, field: Field) -> None:
-        """The four rules."""
+        """Apply the four rules for passwords."""
         _meets_rules(field, self.username.data or "")
 
 
 class LoginForm(FlaskForm):  # type: ignore[misc]
-    """Signing in."""
+    """Log in."""
 
     username = StringField(_l("Name"), [REQUIRED])
     password = PasswordField(_l("Password"), [REQUIRED])
@@ -41,29 +44,29 @@ class LoginForm(FlaskForm):  # type: ignore[misc]
 
 
 class PasswordForm(FlaskForm):  # type: ignore[misc]
-    """A new password for the account that is signed in."""
+    """Change the password of the current account."""
 
     current = PasswordField(_l("Current password"), [REQUIRED])
     password = PasswordField(_l("New password"), [REQUIRED])
 
     def validate_password(self, field: Field) -> None:
-        """The four rules."""
+        """Apply the four rules for passwords."""
         _meets_rules(field, current_user.name)
 
 
 class DeleteForm(FlaskForm):  # type: ignore[misc]
-    """Deleting an account asks for its password."""
+    """Delete the account, which requires its password."""
 
     password = PasswordField(_l("Password"), [REQUIRED], id="delete-password")
 
 
 class TokenForm(FlaskForm):  # type: ignore[misc]
-    """A new token of the API."""
+    """Create an API token."""
 
-    name = StringField(_l("Name"), [REQUIRED, Length(max=64)], id="token-name")
+    name = StringField(_l("Token name"), [REQUIRED, Length(max=64)], id="token-name")
 
 
 def _meets_rules(field: Field, name: str) -> None:
-    found = passwords.failures(field.data, name)
-    if found:
-        raise ValidationError(" ".join(failure.message for failure in found))
+    failures = passwords.failures(field.data, name)
+    if failures:
+        raise ValidationError(" ".join(failure.message for failure in failures))

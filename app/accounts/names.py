@@ -1,7 +1,7 @@
-"""Which names there may be, and when two of them are one.
+"""Which account names are allowed, and when two names are the same.
 
-A name is shown as it was typed (after NFKC), and known by its key: case folded, and letters of other scripts
-that look like Latin ones replaced by these. Letters of two scripts in one name are refused.
+A name is shown as it was typed (after NFKC) and identified by its key, which is case-folded and has letters
+of other scripts replaced by the Latin letters that they look like. Called by `forms` and `service`.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import unicodedata
 MIN_LENGTH, MAX_LENGTH = 2, 32
 PUNCTUATION = "._-"
 
-# Scripts that are written together; every other script stands alone.
+# Scripts that are written together; no other scripts may be mixed.
 TOGETHER = {"CJK": "EAST", "HIRAGANA": "EAST", "KATAKANA": "EAST", "HANGUL": "EAST", "BOPOMOFO": "EAST"}
 
-# Small letters of Cyrillic and Greek that can be taken for Latin ones (after Unicode TR 39, confusables).
+# Small Cyrillic and Greek letters that look like Latin ones (from the confusables of Unicode TR 39).
 LOOK_ALIKES = str.maketrans(
     "авсԁеѓгһніїјкӏмпорԛѕтцѵԝхуαϲεικηορτυνωχγ",
     "abcderrhhiijklmnopqstuvwxyaceiknoptuvwxy",
@@ -22,18 +22,18 @@ LOOK_ALIKES = str.maketrans(
 
 
 def clean(name: str) -> str:
-    """Return the name as it is shown: NFKC, without space around it."""
+    """Return the name as it is shown: NFKC, without surrounding white space."""
     return unicodedata.normalize("NFKC", name).strip()
 
 
 def key(name: str) -> str:
-    """Return what the name is known by; names with one key are one name."""
+    """Return the key that identifies a name; names with the same key are the same name."""
     folded = unicodedata.normalize("NFKC", clean(name).casefold())
     return folded.translate(LOOK_ALIKES)
 
 
 def allowed(name: str) -> bool:
-    """Whether a cleaned name may be taken: 2 to 32 letters of one script, digits, ``. _ -`` between."""
+    """Return whether a cleaned name is allowed: 2 to 32 letters of one script or digits, ``._-`` between."""
     if not MIN_LENGTH <= len(name) <= MAX_LENGTH or name[0] in PUNCTUATION or name[-1] in PUNCTUATION:
         return False
     scripts = set()
@@ -47,6 +47,6 @@ def allowed(name: str) -> bool:
 
 
 def _script(letter: str) -> str:
-    """The first word of the character's name is its script; combining marks of no script say COMBINING."""
+    """Return the script of a letter, which is the first word of its Unicode name (COMBINING for marks)."""
     word = unicodedata.name(letter, "UNKNOWN").split()[0]
     return TOGETHER.get(word, word)

@@ -1,4 +1,7 @@
-"""Hashing of passwords, and the four rules a new one must meet."""
+"""Hash passwords, and check new ones against the four rules.
+
+Called by `forms`, `service`, the page that checks a password while it is typed, and `flask user`.
+"""
 
 from __future__ import annotations
 
@@ -14,30 +17,32 @@ from flask_babel import gettext as _
 
 MIN_LENGTH = 8
 MAX_BYTES = 1024
-TOO_SIMILAR = 0.7  # as Django's validator
+TOO_SIMILAR = 0.7  # as in Django's validator
 
-# The least that OWASP's password storage cheat sheet asks of Argon2id: 19 MiB, 2 passes, 1 lane.
+# OWASP's minimum for Argon2id (password storage cheat sheet): 19 MiB, 2 passes, 1 lane.
 HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 
-# Of random bytes that were thrown away; verified in place of a hash where a name is unknown.
-NOBODYS = "$argon2id$v=19$m=19456,t=2,p=1$xWXJhYYjw2VNUA4FlRjgsA$HC7dJlmTc/BWHPBgNZ1iwXC/oRh4LLCvWass5BZsnoc"
+# The hash of discarded random bytes. Verified when a name is unknown, so that both cases take the same time.
+DUMMY_HASH = (
+    "$argon2id$v=19$m=19456,t=2,p=1$xWXJhYYjw2VNUA4FlRjgsA$HC7dJlmTc/BWHPBgNZ1iwXC/oRh4LLCvWass5BZsnoc"
+)
 
 
 class Failure(NamedTuple):
-    """A rule that a password does not meet, and what to say about it."""
+    """A rule that a password does not meet, and the message to show."""
 
     rule: str
     message: str
 
 
 def hash_password(password: str) -> str:
-    """Return the Argon2id hash; `password` has passed `failures`."""
+    """Return the Argon2id hash of a password that `failures` has accepted."""
     return HASHER.hash(_bytes(password))
 
 
 def verify(password: str, stored: str | None) -> bool:
-    """Whether `password` is the one behind `stored`; None, for nobody's, takes the same time and is False."""
-    known = stored if stored is not None else NOBODYS
+    """Return whether `password` matches the hash `stored`; None takes the same time and returns False."""
+    known = stored if stored is not None else DUMMY_HASH
     try:
         HASHER.verify(known, _bytes(password)[:MAX_BYTES])
     except (VerificationError, InvalidHashError):
@@ -46,21 +51,23 @@ def verify(password: str, stored: str | None) -> bool:
 
 
 def outdated(stored: str) -> bool:
-    """Whether the hash was made with other parameters than today's."""
+    """Return whether the hash was made with parameters other than the current ones."""
     return HASHER.check_needs_rehash(stored)
 
 
 def failures(password: str, name: str) -> list[Failure]:
     """Return the rules that a new password for the account `name` does not meet."""
     if len(_bytes(password)) > MAX_BYTES:
-        return [Failure("length", _("The password is too long: %(limit)s bytes at most.", limit=MAX_BYTES))]
+        return [
+            Failure("length", _("The password is too long. Use at most %(limit)s bytes.", limit=MAX_BYTES))
+        ]
     found = []
     if len(password) < MIN_LENGTH:
         found.append(Failure("length", _("Use at least %(count)s characters.", count=MIN_LENGTH)))
     if re.fullmatch(r"\s*\d*\s*", password):
-        found.append(Failure("digits", _("Use more than digits.")))
+        found.append(Failure("digits", _("Do not use digits only.")))
     if _like(password.casefold(), name.casefold()):
-        found.append(Failure("similar", _("This is too much like your name.")))
+        found.append(Failure("similar", _("The password is too similar to your name.")))
     if not password or password.casefold().strip() in _common():
         found.append(Failure("common", _("Many people use this password. Choose a rarer one.")))
     return found
@@ -71,7 +78,7 @@ def _bytes(password: str) -> bytes:
 
 
 def _like(password: str, name: str) -> bool:
-    """Compare with the name and its parts; very unequal lengths cannot be alike."""
+    """Compare a password with a name and its parts; strings of very different lengths are not alike."""
     for part in {name, *re.split(r"[\W_]+", name)}:
         if len(part) < 3:
             continue

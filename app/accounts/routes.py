@@ -1,4 +1,4 @@
-"""Sign up, log in, log out, and the page of an account."""
+"""The pages for signing up, logging in and out, and managing an account."""
 
 from __future__ import annotations
 
@@ -15,38 +15,40 @@ from app.accounts.forms import DeleteForm, LoginForm, PasswordForm, SignupForm, 
 from app.errors import ThrottledError
 from app.extensions import login_manager
 from app.paths import safe_next
-from app.visitor import owner
+from app.visitor import current_owner
 
-NAME_LIMIT, PASSWORD_LIMIT = 200, 2000  # characters that are looked at as one types
+NAME_LIMIT, PASSWORD_LIMIT = 200, 2000  # characters that are checked while a password is typed
 
 bp = Blueprint("accounts", __name__)
 
 
 @bp.route("/signup", methods=["GET", "POST"])
 def signup() -> ResponseReturnValue:
-    """Make an account and sign in to it; what this browser has searched comes along."""
+    """Create an account, log in, and keep the searches that this browser has made."""
     if current_user.is_authenticated:
-        return redirect(_onward(), 303)
+        return redirect(_next_url(), 303)
     form = SignupForm()
     if form.validate_on_submit():
         throttle.charge([throttle.address_bucket("signup")], throttle.SIGNUPS)
         try:
             account = service.create(form.username.data, form.password.data)
         except service.NameTakenError:
-            form.username.errors = [_("This name is taken, or looks like one that is. Choose another.")]
+            form.username.errors = [
+                _("This name is taken, or looks too similar to one that is. Choose another.")
+            ]
         else:
-            if (visitor := owner()) is not None:
+            if (visitor := current_owner()) is not None:
                 service.adopt(account.id, visitor)
             sessions.begin(account.id, remember=False)
-            return redirect(_onward(), 303)
+            return redirect(_next_url(), 303)
     return render_template("signup.html", form=form), 422 if form.errors else 200
 
 
 @bp.route("/login", methods=["GET", "POST"])
 def login() -> ResponseReturnValue:
-    """Sign in."""
+    """Log in."""
     if current_user.is_authenticated:
-        return redirect(_onward(), 303)
+        return redirect(_next_url(), 303)
     form = LoginForm()
     status, headers = 422 if form.is_submitted() else 200, {}
     if form.validate_on_submit():
@@ -58,24 +60,24 @@ def login() -> ResponseReturnValue:
         else:
             if account is not None:
                 sessions.begin(account.id, remember=form.remember.data)
-                return redirect(_onward(), 303)
-            form.password.errors = [_("Name and password do not belong together.")]
+                return redirect(_next_url(), 303)
+            form.password.errors = [_("Incorrect name or password.")]
     return render_template("login.html", form=form), status, headers
 
 
 @bp.post("/logout")
 def logout() -> ResponseReturnValue:
-    """Sign out this browser."""
+    """Log out this browser."""
     sessions.end()
     return redirect(url_for("main.home"), 303)
 
 
 @bp.post("/password-check")
 def check_password() -> ResponseReturnValue:
-    """Say which rules a password does not meet, as one types."""
+    """Return the rules that a password does not meet, while it is typed."""
     try:
         sent = request.get_json()
-    except RecursionError:  # thousands of brackets in each other
+    except RecursionError:  # thousands of nested brackets
         abort(400)
     if not isinstance(sent, dict):
         abort(400)
@@ -89,31 +91,31 @@ def check_password() -> ResponseReturnValue:
 @bp.get("/account")
 @login_required  # type: ignore[untyped-decorator]
 def settings() -> ResponseReturnValue:
-    """Password, sessions, tokens, deletion."""
+    """Show the account page: password, sessions, tokens, deletion."""
     return _account_page()
 
 
 @bp.post("/account/password")
 @login_required  # type: ignore[untyped-decorator]
 def change_password() -> ResponseReturnValue:
-    """Change the password; every other browser is signed out."""
+    """Change the password and log out every other browser."""
     form = PasswordForm()
     if not form.validate_on_submit() or not _confirmed(form.current):
         return _account_page(password_form=form), 422
     user_id = current_user.id
     service.set_password(user_id, form.password.data)
     sessions.begin(user_id, remember=False)
-    flash(_("Your password is changed, and every other browser is logged out."))
+    flash(_("Your password has been changed. All other browsers have been logged out."))
     return redirect(url_for("accounts.settings"), 303)
 
 
 @bp.post("/account/logout")
 @login_required  # type: ignore[untyped-decorator]
 def logout_everywhere() -> ResponseReturnValue:
-    """Sign out every browser."""
+    """Log out every browser."""
     sessions.end_all(current_user.id)
     sessions.forget()
-    flash(_("You are logged out everywhere."))
+    flash(_("You have been logged out everywhere."))
     return redirect(url_for("accounts.login"), 303)
 
 
@@ -126,21 +128,23 @@ def delete() -> ResponseReturnValue:
         return _account_page(delete_form=form), 422
     service.delete(current_user.id)
     sessions.forget()
-    flash(_("Your account is deleted, with all its searches and pictures."))
+    flash(_("Your account has been deleted, with all its searches and pictures."))
     return redirect(url_for("main.home"), 303)
 
 
 @bp.post("/account/tokens")
 @login_required  # type: ignore[untyped-decorator]
 def create_token() -> ResponseReturnValue:
-    """Make a token of the API, and show it this once."""
+    """Create an API token and show it once."""
     form = TokenForm()
     if not form.validate_on_submit():
         return _account_page(token_form=form), 422
     try:
         token = tokens.create(current_user.id, form.name.data)
     except tokens.TooManyTokensError:
-        form.name.errors = [_("Revoke a token first: %(limit)s is the most.", limit=tokens.MAX_TOKENS)]
+        form.name.errors = [
+            _("You can have at most %(limit)s tokens. Revoke one first.", limit=tokens.MAX_TOKENS)
+        ]
         return _account_page(token_form=form), 422
     return _account_page(new_token=token)
 
@@ -148,7 +152,7 @@ def create_token() -> ResponseReturnValue:
 @bp.post("/account/tokens/<int:token_id>/revoke")
 @login_required  # type: ignore[untyped-decorator]
 def revoke_token(token_id: int) -> ResponseReturnValue:
-    """Delete a token; programs that use it are refused from now on."""
+    """Delete a token, which ends the access of the programs that use it."""
     if not tokens.revoke(current_user.id, token_id):
         abort(404)
     return redirect(url_for("accounts.settings"), 303)
@@ -156,21 +160,21 @@ def revoke_token(token_id: int) -> ResponseReturnValue:
 
 @login_manager.unauthorized_handler  # type: ignore[untyped-decorator]
 def ask_to_log_in() -> ResponseReturnValue:
-    """Send on to the log-in page, and back afterwards where that is a page to look at."""
-    onward = request.full_path.removesuffix("?") if request.method == "GET" else None
-    return redirect(url_for("accounts.login", next=onward), 303)
+    """Redirect to the login page, which leads back afterwards if the request was a GET."""
+    target = request.full_path.removesuffix("?") if request.method == "GET" else None
+    return redirect(url_for("accounts.login", next=target), 303)
 
 
 def _confirmed(password: Field) -> bool:
-    """Whether the signed-in account's password was given; says so beside the field where it was not."""
+    """Return whether the account's password was given; if not, put an error on the field."""
     if service.authenticate(current_user.name, password.data) is not None:
         return True
-    password.errors = [_("This is not your password.")]
+    password.errors = [_("Incorrect password.")]
     return False
 
 
 def _account_page(**context: Any) -> str:
-    """The page, with the form that was filled in wrongly in place of an empty one."""
+    """Render the account page; `context` may hold the form that was not valid."""
     empty = {
         "password_form": PasswordForm(formdata=None),
         "delete_form": DeleteForm(formdata=None),
@@ -184,5 +188,6 @@ def _account_page(**context: Any) -> str:
     )
 
 
-def _onward() -> str:
+def _next_url() -> str:
+    """Return where to go after logging in or signing up."""
     return safe_next(request.args.get("next"), url_for("main.home"))

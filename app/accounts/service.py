@@ -1,4 +1,4 @@
-"""Making, changing and deleting accounts."""
+"""Create, change and delete accounts; called by `routes` and by `flask user`."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from app.uploads import storage
 
 
 class NameTakenError(Exception):
-    """Another account has this name, or one that looks like it."""
+    """Another account has this name, or a name that looks the same."""
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An account's plain values."""
+    """The plain values of an account, readable outside its transaction."""
 
     id: int
     name: str
 
 
 def create(name: str, password: str) -> Account:
-    """Make an account; both have passed their rules.
+    """Create an account; the caller has checked the name and the password.
 
     Raises
     ------
     NameTakenError
-        Another account has this name.
+        Another account has this name, or a name that looks the same.
     """
     name = names.clean(name)
     user = User(name=name, name_key=names.key(name), password_hash=passwords.hash_password(password))
@@ -47,17 +47,17 @@ def create(name: str, password: str) -> Account:
 
 
 def authenticate(name: str, password: str) -> Account | None:
-    """Return the account, where name and password belong together; unknown names cost the same time.
+    """Return the account if the name and password are correct; unknown names take the same time.
 
     Raises
     ------
     app.errors.ThrottledError
-        Too many tries for this name, or from this address.
+        Too many attempts for this name or from this address.
     """
     buckets = [throttle.account_bucket(names.key(name)), throttle.address_bucket("password")]
     throttle.charge(buckets, throttle.PASSWORD_TRIES)
     user = find(name)
-    db.session.rollback()  # hashing takes long; nobody should wait for this connection meanwhile
+    db.session.rollback()  # hashing is slow: return the connection to the pool first
     account, stored = (Account(user.id, user.name), user.password_hash) if user else (None, None)
     if not passwords.verify(password, stored) or account is None or stored is None:
         return None
@@ -68,14 +68,14 @@ def authenticate(name: str, password: str) -> Account | None:
 
 
 def find(name: str) -> User | None:
-    """Return the account that a name, in any spelling, belongs to."""
+    """Return the account with this name, in any spelling."""
     if not names.allowed(names.clean(name)):
         return None
     return db.session.scalar(sa.select(User).where(User.name_key == names.key(name)))
 
 
 def set_password(user_id: int, password: str) -> None:
-    """Change the password and sign out every browser."""
+    """Change the password and log out every browser."""
     password_hash = passwords.hash_password(password)
     with transaction() as session:
         session.execute(sa.update(User).where(User.id == user_id).values(password_hash=password_hash))
@@ -91,11 +91,11 @@ def delete(user_id: int) -> None:
 
 
 def adopt(user_id: int, visitor: Owner) -> None:
-    """Give an account the searches that its browser made before there was one."""
+    """Transfer the searches that a browser made before it had an account."""
     with transaction() as session:
         for table in (Search, Upload):
-            mine = sa.update(table).where(table.owned_by(visitor))
-            session.execute(mine.values(user_id=user_id, visitor=None))
+            update = sa.update(table).where(table.owned_by(visitor))
+            session.execute(update.values(user_id=user_id, visitor=None))
 
 
 def _set_hash(user_id: int, password_hash: str) -> None:

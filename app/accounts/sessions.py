@@ -1,4 +1,7 @@
-"""Sign-ins, kept on the server: the cookie is a key to a row, and without the row it opens nothing."""
+"""Server-side sessions: the cookie holds the key of a row, and deleting the row logs the browser out.
+
+Called by `routes`; flask-login calls `_load` on every request.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ REMEMBERED = timedelta(days=30)
 
 @dataclass(frozen=True)
 class Identity(UserMixin):  # type: ignore[misc]
-    """Who is signed in, as plain values: they stay readable when the row has gone."""
+    """The logged-in account as plain values, which stay readable after the row is deleted."""
 
     id: int
     name: str
@@ -30,19 +33,19 @@ class Identity(UserMixin):  # type: ignore[misc]
     token: str = field(repr=False)
 
     def get_id(self) -> str:
-        """What the cookies hold: the session's key, not the account's id."""
+        """Return what the cookies hold: the key of the session, not the id of the account."""
         return self.token
 
 
 def init_app(app: Flask) -> None:
-    """Let flask-login find who is signed in by the session's row."""
-    login_manager.session_protection = None  # would trust a header that anybody can send
+    """Let flask-login look up the logged-in account by the row of its session."""
+    login_manager.session_protection = None  # it would trust a header that anyone can send
     login_manager.user_loader(_load)
     login_manager.init_app(app)
 
 
 def begin(user_id: int, *, remember: bool) -> None:
-    """Sign in: a new session on both sides, so that one planted before is worth nothing."""
+    """Log in with a new session in the database and in the cookie, which prevents session fixation."""
     token = secrets.token_urlsafe(32)
     lifetime = REMEMBERED if remember else LIFETIME
     with transaction() as database:
@@ -61,7 +64,7 @@ def begin(user_id: int, *, remember: bool) -> None:
 
 
 def end() -> None:
-    """Sign out this browser."""
+    """Log out this browser."""
     if current_user.is_authenticated:
         with transaction() as database:
             database.execute(sa.delete(UserSession).where(UserSession.id == current_user.session_id))
@@ -69,25 +72,25 @@ def end() -> None:
 
 
 def end_all(user_id: int) -> None:
-    """Sign out every browser of an account."""
+    """Log out every browser of an account."""
     with transaction() as database:
         database.execute(sa.delete(UserSession).where(UserSession.user_id == user_id))
 
 
 def forget() -> None:
-    """Drop this browser's cookies, whose row has been deleted."""
+    """Clear the cookies of this browser after its row has been deleted."""
     session.clear()
     logout_user()
 
 
 def active(user_id: int) -> list[UserSession]:
-    """Return where the account is signed in, the newest first."""
-    mine = sa.select(UserSession).where(UserSession.user_id == user_id, UserSession.expires > utcnow())
-    return list(db.session.scalars(mine.order_by(UserSession.created.desc())))
+    """Return the sessions of an account, newest first."""
+    current = sa.select(UserSession).where(UserSession.user_id == user_id, UserSession.expires > utcnow())
+    return list(db.session.scalars(current.order_by(UserSession.created.desc())))
 
 
 def _load(token: str) -> Identity | None:
-    if g.get("failing"):  # the error page must not fail over the database that brought it here
+    if g.get("failing"):  # the error page must not depend on the database that has just failed
         return None
     row = db.session.scalar(
         sa.select(UserSession).where(UserSession.token_hash == digest(token), UserSession.expires > utcnow())

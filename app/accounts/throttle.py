@@ -1,8 +1,8 @@
-"""A rate limit that holds across processes and without Redis.
+"""A rate limit that works across processes and without Redis; called by `routes` and `service`.
 
-The generic cell rate algorithm (GCRA): a bucket empties at a steady rate, each try fills it a little, and
-what would make it overflow is refused. One number and one statement per bucket, so concurrent tries cannot
-slip through.
+It is the generic cell rate algorithm (GCRA): a bucket drains at a steady rate, each attempt adds to it, and
+an attempt that would make it overflow is refused. Each bucket is one number that one statement changes, so
+concurrent attempts cannot slip through.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from app.transactions import transaction
 
 
 class Limit(NamedTuple):
-    """`burst` tries at once, and one more every `interval` seconds."""
+    """`burst` attempts at once, and one more every `interval` seconds."""
 
     burst: int
     interval: float
 
 
-# In any minute at most 5 + 60 / 12 = 10.
+# At most 5 + 60 / 12 = 10 in any minute.
 PASSWORD_TRIES = Limit(burst=5, interval=12.0)
 SIGNUPS = Limit(burst=20, interval=6.0)
 
 
 def charge(buckets: Sequence[str], limit: Limit) -> None:
-    """Count one try in every bucket, or in none.
+    """Count one attempt in every bucket, or in none.
 
     Raises
     ------
@@ -47,13 +47,13 @@ def charge(buckets: Sequence[str], limit: Limit) -> None:
     """
     now = time.time()
     with transaction() as session:
-        for bucket in sorted(buckets):  # in one order, so that two processes cannot wait for each other
+        for bucket in sorted(buckets):  # a fixed order, so that two processes cannot deadlock
             if not _fill(session, bucket, limit, now):
                 raise ThrottledError(_wait(session, bucket, limit, now))
 
 
 def refund(buckets: Sequence[str], limit: Limit) -> None:
-    """Take back one try, since it was no guess."""
+    """Take back one attempt that turned out to be correct."""
     with transaction() as session:
         session.execute(
             sa.update(Throttle)
@@ -63,19 +63,19 @@ def refund(buckets: Sequence[str], limit: Limit) -> None:
 
 
 def account_bucket(name_key: str) -> str:
-    """The bucket of one account, whether it exists or not."""
+    """Return the bucket of an account, whether the account exists or not."""
     return _bucket("account", name_key)
 
 
 def address_bucket(purpose: str) -> str:
-    """The bucket of the request's address; an IPv6 subscriber has a /64, so that is one bucket."""
+    """Return the bucket of the request's address; an IPv6 /64 is one subscriber, so it is one bucket."""
     return _bucket(f"address:{purpose}", _network(request.remote_addr or ""))
 
 
 def _network(address: str) -> str:
     try:
         found = ipaddress.ip_address(address)
-    except ValueError:  # a proxy's name for an address that it does not tell
+    except ValueError:  # a proxy may hide the address behind a name such as "unknown"
         return address
     if isinstance(found, ipaddress.IPv4Address):
         return str(found)
@@ -83,7 +83,7 @@ def _network(address: str) -> str:
 
 
 def _bucket(kind: str, value: str) -> str:
-    """Keyed, so that neither names nor addresses lie in the table."""
+    """Hash with a key, so that the table holds neither names nor addresses."""
     return hmac.new(settings().secret_key.encode(), f"{kind}:{value}".encode(), hashlib.sha256).hexdigest()
 
 
@@ -96,17 +96,18 @@ def _fill(session: Session, bucket: str, limit: Limit, now: float) -> bool:
         .on_conflict_do_update(
             index_elements=[Throttle.bucket],
             set_={"empty_at": later + limit.interval},
-            where=Throttle.empty_at <= now + _room(limit),
+            where=Throttle.empty_at <= now + _tolerance(limit),
         )
         .returning(Throttle.bucket)
     )
     return session.scalar(statement) is not None
 
 
-def _room(limit: Limit) -> float:
+def _tolerance(limit: Limit) -> float:
+    """Return how far ahead of the steady rate a bucket may be, in seconds."""
     return (limit.burst - 1) * limit.interval
 
 
 def _wait(session: Session, bucket: str, limit: Limit, now: float) -> float:
     empty_at = session.scalar(sa.select(Throttle.empty_at).where(Throttle.bucket == bucket)) or now
-    return empty_at - _room(limit) - now
+    return empty_at - _tolerance(limit) - now

@@ -1,1 +1,1 @@
-"""The API: the same searches, for programs."""
+"""The JSON API: the same searches, for programs that send a bearer token."""

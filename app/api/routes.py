@@ -1,4 +1,4 @@
-"""Version 1 of the API. Requests are known by their bearer token alone; cookies are not looked at."""
+"""Version 1 of the API. A bearer token identifies the account; cookies are ignored."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from flask import Blueprint, Flask, Response, abort, current_app, g, jsonify, re
 from flask.typing import ResponseReturnValue
 
 from app.accounts import tokens
-from app.api.waiting import WaitingRoom
+from app.api.waiting import WaitSlots
 from app.database import Owner
 from app.errors import respond
 from app.searches import service
 from app.searches.views import as_json, view
 
-IN_MEMORY = 512 * 1024  # bytes of a picture that are held in memory before it goes to a file
+IN_MEMORY = 512 * 1024  # bytes of a picture that are kept in memory before it moves to a file
 BEARER = "bearer"
 
 bp = Blueprint("api", __name__, url_prefix="/api/v1")
 
 
 def init_app(app: Flask) -> None:
-    """Let half of the web process's threads wait for searches, and register the routes."""
-    app.extensions["vitrine_waiting"] = WaitingRoom(max(1, app.config["VITRINE"].web_threads // 2))
+    """Register the routes, and let half of the web threads wait for searches."""
+    app.extensions["vitrine_waiting"] = WaitSlots(max(1, app.config["VITRINE"].web_threads // 2))
     app.register_blueprint(bp)
 
 
 @bp.before_request
 def authenticate() -> ResponseReturnValue | None:
-    """Find whose token it is."""
+    """Find the account of the bearer token, or answer 401."""
     sent = request.authorization
     user_id = None
     if sent is not None and sent.type == BEARER and sent.token:
@@ -47,9 +47,9 @@ def authenticate() -> ResponseReturnValue | None:
 
 @bp.post("/searches")
 def create() -> ResponseReturnValue:
-    """Search with the picture that is the request's body, or its form's ``image``.
+    """Search with the picture in the request body, or in the form field ``image``.
 
-    The header ``Idempotency-Key`` makes a request that is sent again the same search.
+    Requests with the same ``Idempotency-Key`` header are one search.
     """
     submission = request.headers.get("Idempotency-Key")
     if request.mimetype == "multipart/form-data":
@@ -68,19 +68,19 @@ def create() -> ResponseReturnValue:
 
 @bp.get("/searches/<uuid:search_id>")
 def show(search_id: uuid.UUID) -> ResponseReturnValue:
-    """How a search stands, and what it found."""
+    """Return a search: its state and its results."""
     return _answer(search_id)
 
 
 def _answer(search_id: uuid.UUID) -> Response:
-    """Return the search, after waiting for it as long as ``?wait=`` says, at most 30 seconds."""
+    """Return the search after waiting for it for up to ``?wait=`` seconds, 30 at most."""
     if service.find(g.owner, search_id) is None:
         abort(404)
     seconds = request.args.get("wait", 0.0, type=float)
     if math.isfinite(seconds):
-        cast(WaitingRoom, current_app.extensions["vitrine_waiting"]).wait(search_id, seconds)
+        cast(WaitSlots, current_app.extensions["vitrine_waiting"]).wait(search_id, seconds)
     search = service.find(g.owner, search_id)
-    if search is None:  # deleted meanwhile
+    if search is None:  # deleted in the meantime
         abort(404)
     url = url_for("api.show", search_id=search_id)
     return jsonify(as_json(view(search)) | {"url": url, "status_url": url})

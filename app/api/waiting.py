@@ -1,4 +1,4 @@
-"""Waiting for a search on behalf of a program, without letting all of the web process wait."""
+"""Wait for a search on behalf of a program, without blocking all threads of the web process."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from app.database import PENDING, Search
 from app.extensions import db
 
 MAX_WAIT = 30.0  # seconds
-FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.5  # seconds between looks
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.5  # seconds between queries
 
 
-class WaitingRoom:
-    """Seats for requests that wait; who finds none is answered at once.
+class WaitSlots:
+    """A limited number of requests that may wait; others are answered at once.
 
     Parameters
     ----------
-    seats : int
-        Fewer than the web process has threads, so that pages are always served.
+    slots : int
+        Fewer than the threads of the web process, so that pages are always served.
     """
 
-    def __init__(self, seats: int) -> None:
-        self._seats = threading.BoundedSemaphore(seats)
+    def __init__(self, slots: int) -> None:
+        self._slots = threading.BoundedSemaphore(slots)
 
     def wait(self, search_id: uuid.UUID, seconds: float) -> None:
-        """Return when the search has ended, or after `seconds`, or at once where no seat is free."""
-        if seconds <= 0 or not self._seats.acquire(blocking=False):
+        """Return when the search has ended, after `seconds`, or at once if no slot is free."""
+        if seconds <= 0 or not self._slots.acquire(blocking=False):
             return
         try:
             _poll(lambda: _pending(search_id), min(seconds, MAX_WAIT))
         finally:
-            self._seats.release()
+            self._slots.release()
 
 
 def _poll(pending: Callable[[], bool], seconds: float) -> None:
@@ -46,7 +46,7 @@ def _poll(pending: Callable[[], bool], seconds: float) -> None:
 
 
 def _pending(search_id: uuid.UUID) -> bool:
-    """Look in a transaction of its own, or nothing new would ever be seen."""
+    """Query in a new transaction each time, since an open one would not see changes."""
     status = db.session.scalar(sa.select(Search.status).where(Search.id == search_id))
     db.session.rollback()
     return status in PENDING

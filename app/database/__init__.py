@@ -1,4 +1,4 @@
-"""The tables. They know nothing of Flask; `app.extensions.db` connects them to an application."""
+"""The tables. They do not import Flask; `app.extensions.db` binds them to an application."""
 
 from __future__ import annotations
 
@@ -31,5 +31,5 @@ __all__ = [
     "utcnow",
 ]
 
-# Left to the first query, this would be done anew in each process that is forked for a search, for 20 ms.
+# Otherwise the first query would do it, which costs 20 ms in every process that is forked for a search.
 configure_mappers()

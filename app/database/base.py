@@ -19,21 +19,19 @@ NAMING = {
 
 
 class Base(DeclarativeBase):
-    """Base of all tables; constraints have predictable names, so that migrations can address them."""
+    """Base class of all tables; constraints have predictable names, so that migrations can refer to them."""
 
     metadata = sa.MetaData(naming_convention=NAMING)
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """A moment, always timezone-aware UTC in Python; SQLite, which knows no time zones, keeps the bare UTC
-    time.
-    """
+    """A moment, timezone-aware UTC in Python. SQLite has no time zones and stores the naive UTC time."""
 
     impl = sa.DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
-        """Refuse naive times; store UTC."""
+        """Convert to UTC; refuse naive times."""
         if value is None:
             return None
         if value.tzinfo is None:
@@ -41,19 +39,19 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
-        """Read UTC."""
+        """Return the stored time as timezone-aware UTC."""
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 def utcnow() -> datetime:
-    """The present moment, timezone-aware."""
+    """Return the current time, timezone-aware."""
     return datetime.now(UTC)
 
 
 def enum_column(values: type[StrEnum], name: str) -> sa.Enum:
-    """A short text column that holds one of an enumeration's values, checked by the database too."""
+    """Return the type of a text column that holds a value of an enumeration, with a check constraint."""
     return sa.Enum(
         values,
         name=name,

@@ -1,4 +1,4 @@
-"""Small tables by which processes agree: leases and rate limits live here, since Redis may be away."""
+"""Tables with which processes coordinate: leases and rate limits, which must work without Redis."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RECONCILER = "reconciler"
 
 
 class Lease(Base):
-    """A right that one process at a time holds, until it lapses. The rows are made by the first migration."""
+    """A right that one process holds at a time, until it expires. The first migration creates the rows."""
 
     __tablename__ = "leases"
 
@@ -24,8 +24,8 @@ class Lease(Base):
 
 
 class Throttle(Base):
-    """One bucket of the rate limiter: when it will be empty again, in seconds since 1970 (the theoretical
-    arrival time of GCRA).
+    """A bucket of the rate limiter: when it will be empty, in seconds since 1970 (GCRA's theoretical arrival
+    time).
     """
 
     __tablename__ = "throttles"

@@ -1,4 +1,4 @@
-"""Who a row belongs to: an account, or one browser that is not signed in."""
+"""The owner of a row: an account, or a visitor, which is a browser that is not logged in."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ VISITOR_LENGTH = 64  # SHA-256 in hexadecimal of the key in the browser's sessio
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Exactly one of the two is set."""
+    """An account or a visitor; exactly one of the two is set."""
 
     user_id: int | None = None
     visitor: str | None = None
@@ -23,28 +23,28 @@ class Owner:
 
 
 class OwnedMixin:
-    """Columns of a table whose rows have an `Owner`."""
+    """The columns of a table whose rows have an `Owner`."""
 
     @declared_attr
     @classmethod
     def user_id(cls) -> Mapped[int | None]:
-        """The account, if any."""
+        """The id of the account, if any."""
         return mapped_column(sa.ForeignKey("users.id", ondelete="CASCADE"))
 
     @declared_attr
     @classmethod
     def visitor(cls) -> Mapped[str | None]:
-        """The hashed key of a browser that is not signed in, if any."""
+        """The hashed key of the visitor, if any."""
         return mapped_column(sa.String(VISITOR_LENGTH))
 
     @classmethod
     def owned_by(cls, owner: Owner) -> sa.ColumnElement[bool]:
-        """The condition that a row belongs to `owner`."""
+        """Return the condition that a row belongs to `owner`."""
         if owner.user_id is not None:
             return sa.and_(cls.user_id == owner.user_id)
         return sa.and_(cls.visitor == owner.visitor)
 
 
 def one_owner() -> sa.CheckConstraint:
-    """The constraint that a row has an account or a visitor, and not both."""
+    """Return the constraint that a row has either an account or a visitor."""
     return sa.CheckConstraint("(user_id IS NULL) <> (visitor IS NULL)", name="one_owner")

@@ -1,4 +1,4 @@
-"""A search and its results. The row is the truth about a search; the queue only makes it happen soon."""
+"""A search and its results. The row is authoritative; the queue only makes the search run soon."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.database.upload import Upload
 
 
 class SearchStatus(StrEnum):
-    """Where a search stands. `DONE` and `FAILED` are final."""
+    """The status of a search. `DONE` and `FAILED` are final."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -24,7 +24,7 @@ class SearchStatus(StrEnum):
 
 
 class SearchStage(StrEnum):
-    """What a search is doing, for the page that waits for it."""
+    """The stage of a search, shown on the page that waits for it."""
 
     WAITING = "waiting"
     ENCODING = "encoding"
@@ -34,7 +34,7 @@ class SearchStage(StrEnum):
 
 
 class SearchKind(StrEnum):
-    """What is searched with: a picture that was put in, or one of the gallery."""
+    """The kind of query: an uploaded picture, or an item of the gallery."""
 
     UPLOAD = "upload"
     ITEM = "item"
@@ -46,8 +46,8 @@ PENDING = (SearchStatus.QUEUED, SearchStatus.RUNNING)
 class Search(OwnedMixin, Base):
     """One search.
 
-    `attempt` counts claims and fences their writes: what an earlier attempt still wants to write finds no
-    row. `submission` is the form's token, so that a form sent twice is one search.
+    `attempt` counts the claims and fences their writes: a write of an earlier attempt matches no row.
+    `submission` is the token of the form, so that a form that is sent twice is one search.
     """
 
     __tablename__ = "searches"
@@ -88,7 +88,7 @@ class Search(OwnedMixin, Base):
 
 
 class SearchResult(Base):
-    """One hit, as it was when the search ran: it stays readable when the gallery has changed since."""
+    """One hit as it was when the search ran, readable even if the gallery has changed since."""
 
     __tablename__ = "search_results"
 

@@ -1,4 +1,4 @@
-"""A picture that someone put in."""
+"""An uploaded picture."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from app.database.owner import OwnedMixin, one_owner
 
 
 class Upload(OwnedMixin, Base):
-    """A picture that was put in, and what is known of it.
+    """An uploaded picture.
 
-    `filename` is what the browser called it, only ever shown. The files' names are our own: `stored_name` the
-    bytes as they came, kept until the worker has made `preview_name`, a re-encoded picture without metadata.
-    `features` (float32, little-endian) with the `fingerprint` they were made under allow searching again at
-    once.
+    `filename` is the name that the browser sent; it is shown and never used as a path. `stored_name` is the
+    file with the original bytes, kept until the worker has written `preview_name`, a re-encoded picture
+    without metadata. `features` (float32, little-endian) and their `fingerprint` allow searching again
+    without encoding.
     """
 
     __tablename__ = "uploads"
@@ -43,5 +43,5 @@ class Upload(OwnedMixin, Base):
 
     @property
     def files(self) -> list[str]:
-        """Names of the files that belong to this row."""
+        """The names of the files that belong to this row."""
         return [name for name in (self.stored_name, self.preview_name) if name]

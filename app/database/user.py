@@ -1,4 +1,4 @@
-"""People, the sessions they are signed in with, and the tokens their programs use."""
+"""Accounts, their sessions, and the API tokens of their programs."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ DIGEST_LENGTH = 64  # SHA-256 in hexadecimal
 class User(Base):
     """An account.
 
-    `name` is shown as it was typed; `name_key` is its folded form, under which look-alike spellings of one
-    name meet.
+    `name` is shown as it was typed. `name_key` is its folded form, which is the same for names that look
+    alike.
     """
 
     __tablename__ = "users"
@@ -29,7 +29,7 @@ class User(Base):
 
 
 class UserSession(Base):
-    """One browser's sign-in. The cookie holds a random token, the row its hash; deleting the row ends it."""
+    """The login of one browser; deleting the row logs it out. The cookie holds a token, the row its hash."""
 
     __tablename__ = "sessions"
 
@@ -43,7 +43,7 @@ class UserSession(Base):
 
 
 class ApiToken(Base):
-    """A bearer token of the API; like a session, only its hash is kept."""
+    """A bearer token of the API; as with sessions, only the hash is stored."""
 
     __tablename__ = "api_tokens"
 

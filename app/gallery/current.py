@@ -1,4 +1,4 @@
-"""The catalog that this process has open: one for all threads, exchanged when a new generation is in use."""
+"""The open catalog of this process, shared by all threads and replaced when there is a new generation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CHECK_EVERY = 1.0  # seconds
 
 @dataclass(frozen=True, slots=True)
 class GalleryInfo:
-    """What every page says of the gallery."""
+    """Facts about the gallery that every page shows."""
 
     count: int
     attribution: str
@@ -26,10 +26,10 @@ class GalleryInfo:
 
 
 class CatalogHolder:
-    """Opens the catalog when it is first asked for, and again when it is stale.
+    """Open the catalog when it is first needed, and reopen it when it is stale.
 
-    A catalog that was exchanged is not closed here: other threads may still read it, and it closes itself
-    when the last of them lets go.
+    A replaced catalog is not closed here: other threads may still read it, and it closes itself when the last
+    reference is gone.
     """
 
     def __init__(self, index_dir: Path) -> None:
@@ -39,7 +39,7 @@ class CatalogHolder:
         self._checked = 0.0
 
     def get(self) -> Catalog:
-        """Return the catalog of the generation in use; raises StoreError where there is none."""
+        """Return the catalog of the current generation; raise StoreError if there is none."""
         with self._lock:
             if self._catalog is None or self._changed(self._catalog):
                 self._catalog = None
@@ -55,12 +55,12 @@ class CatalogHolder:
 
 
 def init_app(app: Flask) -> None:
-    """Prepare the application's catalog; it is opened when first needed."""
+    """Register the catalog, which is opened when it is first needed."""
     app.extensions["vitrine_catalog"] = CatalogHolder(app.config["VITRINE"].index_dir)
 
 
 def catalog() -> Catalog | None:
-    """Return the catalog of the generation in use; None where there is no index that can be read."""
+    """Return the catalog of the current generation; None if there is no readable index."""
     holder = cast(CatalogHolder, current_app.extensions["vitrine_catalog"])
     try:
         return holder.get()
@@ -70,7 +70,7 @@ def catalog() -> Catalog | None:
 
 
 def gallery_info() -> GalleryInfo:
-    """Return what every page says of the gallery."""
+    """Return the facts about the gallery that every page shows."""
     current = catalog()
     if current is None:
         return GalleryInfo(count=0, attribution="", missing=True)

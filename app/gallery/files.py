@@ -1,4 +1,4 @@
-"""Serving the gallery's files: a fixed media type, nothing from outside the gallery, kept by browsers."""
+"""Serve the files of the gallery with fixed media types, so that browsers can cache them."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from gallery.catalog import Catalog, Item, thumbnail_file
 from gallery.errors import StoreError
 from model.pictures import BROWSER_FORMATS, MEDIA_TYPES
 
-# The style is that of the browser's own viewer, which centres a picture that is opened by itself.
+# Inline styles are allowed for the browser's own viewer, which centres a picture that is opened directly.
 PICTURE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 THUMBNAIL_TYPE = "image/jpeg"
 
 
 def send_thumb(item: Item) -> Response:
-    """Answer with the thumbnail that indexing made."""
+    """Send the thumbnail that was made during indexing."""
     return _send(thumbnail_file(settings().thumbnails_dir, item.sha256), THUMBNAIL_TYPE, item.sha256)
 
 
 def send_image(catalog: Catalog, item: Item) -> Response:
-    """Answer with the item's file; in a format that browsers show, the large thumbnail stands for others."""
+    """Send the file of an item, or its large thumbnail if browsers cannot show the format."""
     if item.format not in BROWSER_FORMATS:
         large = thumbnail_file(settings().thumbnails_dir, item.sha256, large=True)
         if large.is_file():
@@ -38,7 +38,7 @@ def send_image(catalog: Catalog, item: Item) -> Response:
 
 
 def _send(path: Path, media_type: str, sha256: str, *, download: bool = False) -> Response:
-    """Send a file under its content's hash: an address that names another content is not kept."""
+    """Send a file; it may be cached only if the address contains the hash of this content."""
     current = request.args.get("v") == sha256[:VERSION_LENGTH]
     try:
         response = send_file(
@@ -50,7 +50,7 @@ def _send(path: Path, media_type: str, sha256: str, *, download: bool = False) -
             conditional=True,
             max_age=ONE_YEAR if current else None,
         )
-    except OSError:  # gone, or not ours to read
+    except OSError:  # deleted or not readable
         abort(404)
     response.headers["Content-Security-Policy"] = PICTURE_POLICY
     if current:

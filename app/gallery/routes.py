@@ -1,4 +1,4 @@
-"""Browse the gallery."""
+"""The pages for browsing the gallery."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from flask import Blueprint, Response, abort, render_template, request
 from flask.typing import ResponseReturnValue
 
 from app.gallery import current, files
-from app.gallery.urls import is_there
+from app.gallery.urls import file_exists
 from gallery.catalog import Catalog, Item
 
 PAGE_SIZE = 60
@@ -19,7 +19,7 @@ bp = Blueprint("gallery", __name__)
 
 @bp.get("/gallery")
 def index() -> ResponseReturnValue:
-    """A page of the gallery, of all its items or of those whose path holds the query."""
+    """List the items of the gallery, optionally only those whose path contains ``q``."""
     q = request.args.get("q", "").strip()[:QUERY_LENGTH]
     page = max(1, request.args.get("page", 1, type=int))
     catalog = current.catalog()
@@ -33,20 +33,20 @@ def index() -> ResponseReturnValue:
 
 @bp.get("/gallery/<item_id>")
 def item(item_id: str) -> ResponseReturnValue:
-    """One picture of the gallery."""
+    """Show one item."""
     catalog, found = _found(item_id)
-    return render_template("item.html", item=found, exists=is_there(catalog, found))
+    return render_template("item.html", item=found, exists=file_exists(catalog, found))
 
 
 @bp.get("/gallery/<item_id>/thumb")
 def thumb(item_id: str) -> Response:
-    """The small picture."""
+    """Send the thumbnail of an item."""
     return files.send_thumb(_found(item_id)[1])
 
 
 @bp.get("/gallery/<item_id>/image")
 def image(item_id: str) -> Response:
-    """The picture itself."""
+    """Send the picture of an item."""
     return files.send_image(*_found(item_id))
 
 

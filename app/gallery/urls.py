@@ -1,4 +1,4 @@
-"""Addresses of the gallery's pictures. They carry the content's hash, so that what they bring can be kept."""
+"""Addresses of gallery pictures. They contain a hash of the content, so that responses can be cached."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ VERSION_LENGTH = 16
 
 
 def init_app(app: Flask) -> None:
-    """Offer the addresses to templates."""
+    """Make the addresses available in templates."""
     app.add_template_global(lambda item: thumb_url(item.id, item.sha256), "thumb_url")
     app.add_template_global(lambda item: image_url(item.id, item.sha256), "image_url")
 
 
 def thumb_url(item_id: str, sha256: str) -> str:
-    """Return where the small picture of an item is."""
+    """Return the address of an item's thumbnail."""
     return url_for("gallery.thumb", item_id=item_id, v=sha256[:VERSION_LENGTH])
 
 
 def image_url(item_id: str, sha256: str) -> str:
-    """Return where an item's picture is in full."""
+    """Return the address of an item's full picture."""
     return url_for("gallery.image", item_id=item_id, v=sha256[:VERSION_LENGTH])
 
 
-def is_there(catalog: Catalog, item: Item) -> bool:
-    """Whether the item's file is still where it was indexed."""
+def file_exists(catalog: Catalog, item: Item) -> bool:
+    """Return whether the file of an item is still where it was indexed."""
     try:
         return catalog.file(item).is_file()
     except (StoreError, OSError):

@@ -1,1 +1,1 @@
-"""Whether the application lives, is ready, and how it does."""
+"""Liveness, readiness and metrics, for load balancers and monitoring."""

@@ -1,4 +1,4 @@
-"""What the application needs, each checked by itself."""
+"""Checks of the parts that the application needs; used by ``/readyz`` and `flask doctor`."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from app.gallery import current
 
 
 class Check(NamedTuple):
-    """Whether a part is fit, and what it found, without anything secret."""
+    """The result of a check; `detail` contains no secrets."""
 
     ok: bool
     detail: str
 
 
 def database() -> Check:
-    """The database answers."""
+    """Check that the database answers."""
     try:
         db.session.execute(sa.text("SELECT 1"))
     except SQLAlchemyError as error:
@@ -34,29 +34,29 @@ def database() -> Check:
 
 
 def migrations() -> Check:
-    """The database's tables are those of this version."""
+    """Check that all migrations of this version have been applied."""
     directory = current_app.extensions["migrate"].directory
     head = ScriptDirectory(directory).get_current_head()
     try:
         found = MigrationContext.configure(db.session.connection()).get_current_revision()
     except SQLAlchemyError as error:
         db.session.remove()
-        return Check(False, f"not known ({type(error).__name__})")
+        return Check(False, f"unknown ({type(error).__name__})")
     if found != head:
-        return Check(False, f"at {found}, not at {head}: run flask db upgrade")
+        return Check(False, f"at {found}, should be at {head}: run flask db upgrade")
     return Check(True, f"at {found}")
 
 
 def redis() -> Check:
-    """Redis answers."""
+    """Check that Redis answers."""
     return Check(True, "answers") if queue.ping() else Check(False, "not reachable; searches wait")
 
 
 def index() -> Check:
-    """There is an index to search."""
+    """Check that there is an index to search."""
     catalog = current.catalog()
     if catalog is None:
-        return Check(False, "none that can be read: run flask gallery index DIR")
+        return Check(False, "no readable index: run flask gallery index DIR")
     return Check(True, f"{len(catalog)} pictures")
 
 

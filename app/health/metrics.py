@@ -1,6 +1,4 @@
-"""Figures for Prometheus: requests as they are answered, and searches, queue and gallery as they are when
-asked.
-"""
+"""Prometheus metrics: requests as they are answered, and the state of searches, queue and gallery."""
 
 from __future__ import annotations
 
@@ -25,11 +23,11 @@ BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 30.0)
 
 
 class StateCollector(Collector):
-    """Asks the database, the queue and the catalog when Prometheus does."""
+    """Query the database, the queue and the catalog when Prometheus asks."""
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the gauges; one that cannot be known now is left out."""
-        searches = GaugeMetricFamily("vitrine_searches", "Searches kept, by status", labels=["status"])
+        """Yield the gauges; the queue depth is left out while Redis is unavailable."""
+        searches = GaugeMetricFamily("vitrine_searches", "Stored searches, by status", labels=["status"])
         counted = sa.select(Search.status, sa.func.count()).group_by(Search.status)
         found = {status: count for status, count in db.session.execute(counted)}  # noqa: C416
         for status in SearchStatus:
@@ -37,14 +35,14 @@ class StateCollector(Collector):
         yield searches
         depth = queue.depth()
         if depth is not None:
-            yield GaugeMetricFamily("vitrine_queue_depth", "Jobs that wait in Redis", value=depth)
+            yield GaugeMetricFamily("vitrine_queue_depth", "Jobs waiting in Redis", value=depth)
         yield GaugeMetricFamily(
             "vitrine_gallery_pictures", "Pictures in the index", value=gallery_info().count
         )
 
 
-class Figures:
-    """The registry of one application."""
+class Metrics:
+    """The metrics of one application."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry(auto_describe=False)
@@ -61,21 +59,21 @@ class Figures:
 
 
 def init_app(app: Flask) -> None:
-    """Count and time what is answered, by the route's pattern."""
-    figures = app.extensions["vitrine_figures"] = Figures()
+    """Count and time requests by route."""
+    metrics = app.extensions["vitrine_metrics"] = Metrics()
 
-    app.before_request(lambda: figures.in_progress.inc())
-    app.teardown_request(lambda _error: figures.in_progress.dec())
+    app.before_request(lambda: metrics.in_progress.inc())
+    app.teardown_request(lambda _error: metrics.in_progress.dec())
 
     @app.after_request
     def observe(response: Response) -> Response:
         route = request.url_rule.rule if request.url_rule else "none"
-        method = request.method if request.method in METHODS else "other"  # anybody may invent one
-        figures.requests.labels(method, route, response.status_code).inc()
-        figures.seconds.labels(route).observe(time.perf_counter() - g.began)
+        method = request.method if request.method in METHODS else "other"  # clients may invent methods
+        metrics.requests.labels(method, route, response.status_code).inc()
+        metrics.seconds.labels(route).observe(time.perf_counter() - g.began)
         return response
 
 
 def registry() -> CollectorRegistry:
-    """Return the registry of the application at hand."""
-    return cast(Figures, current_app.extensions["vitrine_figures"]).registry
+    """Return the registry of the current application."""
+    return cast(Metrics, current_app.extensions["vitrine_metrics"]).registry

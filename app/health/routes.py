@@ -1,4 +1,4 @@
-"""For those who watch over the site: load balancers, monitoring."""
+"""Endpoints for load balancers and monitoring."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ bp = Blueprint("health", __name__)
 
 @bp.get("/healthz")
 def alive() -> ResponseReturnValue:
-    """The process answers; nothing else is looked at."""
+    """Report that the process answers, without checking anything else."""
     return jsonify(status="ok")
 
 
 @bp.get("/readyz")
 def ready() -> ResponseReturnValue:
-    """Whether a search that comes now is carried out now.
+    """Report whether a search that is made now would run now.
 
-    While Redis alone is away, pages work and searches wait: a load balancer should rather ask ``/healthz``.
+    Without Redis, pages still work and searches wait, so a load balancer should use ``/healthz``.
     """
     results = {name: check() for name, check in CHECKS.items()}
-    fit = all(result.ok for result in results.values())
+    is_ready = all(result.ok for result in results.values())
     checks = {name: result._asdict() for name, result in results.items()}
-    return jsonify(status="ready" if fit else "not ready", checks=checks), 200 if fit else 503
+    return jsonify(status="ready" if is_ready else "not ready", checks=checks), 200 if is_ready else 503
 
 
 @bp.get("/metrics")
 def show_metrics() -> Response:
-    """Figures for Prometheus; none of them is about a person."""
+    """Return the Prometheus metrics, which contain nothing about individual users."""
     return Response(generate_latest(metrics.registry()), content_type=CONTENT_TYPE_LATEST)

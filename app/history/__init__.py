@@ -1,1 +1,1 @@
-"""Past searches."""
+"""The history: past searches of the current owner."""

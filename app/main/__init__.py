@@ -1,1 +1,1 @@
-"""The home page, the page about this site, and how it looks."""
+"""The home page, the About page, and the preferences for language and theme."""

@@ -1,4 +1,4 @@
-"""Language and theme: chosen by hand and kept in cookies, else the browser's own."""
+"""Language and theme: as chosen and stored in cookies, else as the browser prefers."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ R = TypeVar("R", bound=Response)
 
 
 def init_app(app: Flask) -> None:
-    """Let pages be written in the reader's language."""
+    """Let Flask-Babel use the reader's language."""
     app.config.setdefault("BABEL_DEFAULT_LOCALE", ENGLISH)
     babel.init_app(app, locale_selector=language)
 
 
 def language() -> str:
-    """The language chosen by hand, else the first of the browser's that there is, else English."""
+    """Return the chosen language, else the first available one that the browser accepts, else English."""
     if not has_request_context():
         return ENGLISH
     chosen = request.cookies.get(LANGUAGE_COOKIE)
@@ -43,13 +43,13 @@ def language() -> str:
 
 
 def theme() -> str:
-    """The theme chosen by hand, else ``auto``: as the system."""
+    """Return the chosen theme, else ``auto``, which follows the system."""
     chosen = request.cookies.get(THEME_COOKIE, "")
     return chosen if chosen in THEMES else "auto"
 
 
 def save(response: R, form: Mapping[str, str]) -> R:
-    """Put the choices that make sense into cookies."""
+    """Store valid choices in cookies."""
     for name, cookie, allowed in (("language", LANGUAGE_COOKIE, LANGUAGES), ("theme", THEME_COOKIE, THEMES)):
         if form.get(name) in allowed:
             response.set_cookie(

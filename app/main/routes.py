@@ -1,4 +1,4 @@
-"""Pages that belong to no other room."""
+"""The home page, the About page, and the form for preferences."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ bp = Blueprint("main", __name__)
 
 @bp.get("/")
 def home() -> ResponseReturnValue:
-    """Where a picture is put in."""
+    """Show the home page with the form for a search."""
     return render_home(SearchForm())
 
 
 @bp.get("/about")
 def about() -> ResponseReturnValue:
-    """Which model searches which gallery, and how to change either."""
+    """Show the model and gallery in use, and how to change them."""
     return render_template("about.html")
 
 
 @bp.post("/preferences")
 def preferences() -> ResponseReturnValue:
-    """Remember the language and the theme that were chosen by hand."""
+    """Store the chosen language or theme."""
     target = safe_next(request.form.get("next"), url_for("main.home"))
     return save(redirect(target, 303), request.form)

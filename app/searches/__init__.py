@@ -1,1 +1,1 @@
-"""Searches: made here, carried out by the worker, shown here."""
+"""Searches: created and shown here, run by the worker."""

@@ -1,4 +1,4 @@
-"""The form that a picture is put in with."""
+"""The form for uploading a picture."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from wtforms import HiddenField
 
 
 class SearchForm(FlaskForm):  # type: ignore[misc]
-    """A picture; `submission` makes a form that is sent twice one search."""
+    """An upload; `submission` is a token that makes a form that is sent twice one search."""
 
     image = FileField()
     submission = HiddenField(default=lambda: secrets.token_urlsafe(16))

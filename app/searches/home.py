@@ -1,4 +1,4 @@
-"""The home page."""
+"""The home page; rendered by `app.main`, and by `routes` with an error when a picture is refused."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from app import queue
 from app.database import Search
 from app.extensions import db
 from app.gallery import current
-from app.messages import MESSAGES, QUEUE_AWAY
+from app.messages import MESSAGES, QUEUE_DOWN
 from app.searches.forms import SearchForm
 from app.searches.service import with_parts
 from app.searches.views import views
-from app.visitor import new_owner
+from app.visitor import ensure_owner
 from model.pictures import MAX_PIXELS
 
 SAMPLES = 8
@@ -23,11 +23,11 @@ RECENT = 4
 def render_home(form: SearchForm) -> str:
     """Return the page with `form` on it.
 
-    The browser gets its key here, before it sends anything: two first searches sent at once have one owner.
+    A new browser gets its key here, so that two first searches that are sent at once have the same owner.
     """
     catalog = current.catalog()
-    mine = sa.select(Search).where(Search.owned_by(new_owner()))
-    recent = db.session.scalars(with_parts(mine.order_by(Search.created.desc()).limit(RECENT)))
+    owned = sa.select(Search).where(Search.owned_by(ensure_owner()))
+    recent = db.session.scalars(with_parts(owned.order_by(Search.created.desc()).limit(RECENT)))
     return render_template(
         "home.html",
         form=form,
@@ -35,5 +35,5 @@ def render_home(form: SearchForm) -> str:
         recent=views(recent.all()),
         refusals=MESSAGES,
         max_pixels=MAX_PIXELS,
-        notice=None if queue.ping() else QUEUE_AWAY,
+        notice=None if queue.ping() else QUEUE_DOWN,
     )

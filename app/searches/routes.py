@@ -1,4 +1,4 @@
-"""Search, watch a search, look at what it found."""
+"""The pages for starting a search and showing its progress and results."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ from app.searches.forms import SearchForm
 from app.searches.home import render_home
 from app.searches.views import as_json, view
 from app.uploads import storage
-from app.visitor import new_owner, owner
+from app.visitor import current_owner, ensure_owner
 
 bp = Blueprint("searches", __name__)
 
 
 @bp.post("/searches")
 def create() -> ResponseReturnValue:
-    """Search with a picture that is sent along."""
+    """Search with an uploaded picture."""
     image = request.files.get("image")
     try:
         search_id = service.search_upload(
-            new_owner(),
+            ensure_owner(),
             image.stream if image else None,  # type: ignore[arg-type]
             image.filename if image else None,
             request.form.get("submission"),
@@ -55,20 +55,20 @@ def create() -> ResponseReturnValue:
 
 @bp.get("/searches/<uuid:search_id>")
 def show(search_id: uuid.UUID) -> ResponseReturnValue:
-    """A search: its stages while it runs, then what it found."""
-    return render_template("search.html", search=view(_mine(search_id)))
+    """Show a search: its stages while it runs, then its results."""
+    return render_template("search.html", search=view(_find(search_id)))
 
 
 @bp.get("/searches/<uuid:search_id>/status")
 def status(search_id: uuid.UUID) -> ResponseReturnValue:
-    """The search for the script that waits for it."""
-    return jsonify(as_json(view(_mine(search_id))))
+    """Return the search as JSON, for the script that polls it."""
+    return jsonify(as_json(view(_find(search_id))))
 
 
 @bp.get("/searches/<uuid:search_id>/picture")
 def picture(search_id: uuid.UUID) -> Response:
-    """The picture that was searched with, re-encoded."""
-    upload = _mine(search_id).upload
+    """Send the re-encoded query picture."""
+    upload = _find(search_id).upload
     if upload is None or upload.preview_name is None:
         abort(404)
     try:
@@ -86,22 +86,22 @@ def picture(search_id: uuid.UUID) -> Response:
 
 @bp.post("/searches/<uuid:search_id>/again")
 def again(search_id: uuid.UUID) -> ResponseReturnValue:
-    """Search once more with the same picture."""
-    search = _mine(search_id)
-    return redirect(_url(service.search_again(new_owner(), search)), 303)
+    """Search again with the same picture."""
+    search = _find(search_id)
+    return redirect(_url(service.search_again(ensure_owner(), search)), 303)
 
 
 @bp.post("/gallery/<item_id>/similar")
 def similar(item_id: str) -> ResponseReturnValue:
-    """Search with a picture of the gallery."""
+    """Search with an item of the gallery."""
     catalog = current.catalog()
     if catalog is None or catalog.get(item_id) is None:
         abort(404)
-    return redirect(_url(service.search_item(new_owner(), item_id)), 303)
+    return redirect(_url(service.search_item(ensure_owner(), item_id)), 303)
 
 
-def _mine(search_id: uuid.UUID) -> Search:
-    return service.find(owner(), search_id) or abort(404)
+def _find(search_id: uuid.UUID) -> Search:
+    return service.find(current_owner(), search_id) or abort(404)
 
 
 def _url(search_id: uuid.UUID) -> str:
@@ -109,7 +109,7 @@ def _url(search_id: uuid.UUID) -> str:
 
 
 def _refused_form(refusal: RefusalError) -> Response:
-    """Show the form again, with what is wrong beside it."""
+    """Show the form again with the error next to it."""
     form = SearchForm(formdata=None)
     form.image.errors = [refusal.message]
     response = make_response(render_home(form), refusal.status)

@@ -1,4 +1,7 @@
-"""Making searches. Commit first, then enqueue: what is in the database is going to be searched."""
+"""Create and find searches, for the pages and the API.
+
+A search is committed first and enqueued afterwards, so that every search in the database is going to run.
+"""
 
 from __future__ import annotations
 
@@ -27,14 +30,14 @@ OWNER_RETRY_AFTER, QUEUE_RETRY_AFTER = 10, 30  # seconds
 def search_upload(
     owner: Owner, stream: BinaryIO | None, filename: str | None, submission: str | None
 ) -> uuid.UUID:
-    """Search with a picture that was sent; the same submission twice is one search.
+    """Search with an uploaded picture; requests with the same submission are one search.
 
     Raises
     ------
     RefusalError
-        The picture is refused, or too many searches wait.
+        The picture is refused, or too many searches are waiting.
     OSError
-        The disk is full; nothing is left behind.
+        The disk is full; no file is left behind.
     """
     submission = submission if submission and SUBMISSION.fullmatch(submission) else uuid.uuid4().hex
     known = _submitted(db.session(), owner, submission)
@@ -54,7 +57,7 @@ def search_upload(
                 session.add(upload)
                 used = True
     except DBAPIError as error:
-        used = used and error.connection_invalidated  # lost in mid commit: the row may be there
+        used = used and error.connection_invalidated  # lost during the commit: the row may exist
         raise
     finally:
         if not used:
@@ -64,23 +67,23 @@ def search_upload(
 
 
 def search_item(owner: Owner, item_id: str) -> uuid.UUID:
-    """Search with a picture of the gallery; while such a search of this owner waits, it is that one.
+    """Search with an item of the gallery, or return the owner's pending search with that item.
 
     Raises
     ------
     RefusalError
-        Too many searches wait.
+        Too many searches are waiting.
     """
     return _repeat(owner, kind=SearchKind.ITEM, query_item=item_id)
 
 
 def search_again(owner: Owner, search: Search) -> uuid.UUID:
-    """Search once more with the picture of a search.
+    """Search again with the picture of a search.
 
     Raises
     ------
     RefusalError
-        The picture is not kept any more, or too many searches wait.
+        The picture is no longer stored, or too many searches are waiting.
     """
     if search.query_item is not None:
         return search_item(owner, search.query_item)
@@ -90,20 +93,20 @@ def search_again(owner: Owner, search: Search) -> uuid.UUID:
 
 
 def find(owner: Owner | None, search_id: uuid.UUID) -> Search | None:
-    """Return a search with its upload and results, where it is the owner's."""
+    """Return a search of the owner with its upload and results; None if there is no such search."""
     if owner is None:
         return None
-    mine = sa.select(Search).where(Search.id == search_id, Search.owned_by(owner))
-    return db.session.scalar(with_parts(mine))
+    owned = sa.select(Search).where(Search.id == search_id, Search.owned_by(owner))
+    return db.session.scalar(with_parts(owned))
 
 
 def with_parts(statement: sa.Select[Search]) -> sa.Select[Search]:
-    """Load uploads and results along with the searches."""
+    """Load uploads and results together with the searches."""
     return statement.options(joinedload(Search.upload), selectinload(Search.results))
 
 
 def position(search: Search) -> int:
-    """Return the place in the queue, from 1, by the rows: they are the truth, and Redis may be away."""
+    """Return the place in the queue from 1, counted in the database, which works without Redis."""
     before = sa.select(sa.func.count()).where(
         Search.status.in_(PENDING), Search.created <= search.created, Search.id != search.id
     )
@@ -127,8 +130,8 @@ def _repeat(
 
 
 def _submitted(session: Session, owner: Owner, submission: str) -> uuid.UUID | None:
-    mine = sa.select(Search.id).where(Search.owned_by(owner), Search.submission == submission)
-    return session.scalar(mine)
+    submitted = sa.select(Search.id).where(Search.owned_by(owner), Search.submission == submission)
+    return session.scalar(submitted)
 
 
 def _add(

@@ -1,4 +1,4 @@
-"""Searches as pages and programs see them."""
+"""Searches as templates and programs see them; used by `app.searches`, `app.history` and `app.api`."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from flask import url_for
 from app import queue
 from app.database import Search, SearchKind, SearchResult, SearchStatus
 from app.gallery import current
-from app.gallery.urls import image_url, is_there, thumb_url
-from app.messages import QUEUE_AWAY, message, retryable
+from app.gallery.urls import file_exists, image_url, thumb_url
+from app.messages import QUEUE_DOWN, message, retryable
 from app.searches import service
 from gallery.catalog import Catalog, Item
 
 
 @dataclass(frozen=True, slots=True)
 class ResultView:
-    """One hit; `known` is the picture as the index has it now, if it still does.
+    """One hit; `known` is the item in the current index, if it is still there.
 
-    Addresses, and whether the file is still there, are found out when they are asked for: a page of past
-    searches holds two hundred hits, shows half of them, and looks for no file.
+    Addresses are built and files are looked up on access: a history page has two hundred hits, shows half of
+    them, and needs no file.
     """
 
     rank: int
@@ -39,30 +39,28 @@ class ResultView:
 
     @property
     def thumb_url(self) -> str:
-        """Where the small picture is."""
+        """The address of the thumbnail."""
         return thumb_url(self.item, self.sha256)
 
     @property
     def image_url(self) -> str:
-        """Where the picture is in full."""
+        """The address of the full picture."""
         return image_url(self.item, self.sha256)
 
     @property
     def item_url(self) -> str:
-        """Where its own page is."""
+        """The address of the item's page."""
         return url_for("gallery.item", item_id=self.item)
 
     @property
     def exists(self) -> bool:
-        """Whether the gallery still has it."""
-        return self.catalog is not None and self.known is not None and is_there(self.catalog, self.known)
+        """Whether the gallery still has the item and its file."""
+        return self.catalog is not None and self.known is not None and file_exists(self.catalog, self.known)
 
 
 @dataclass(frozen=True, slots=True)
 class SearchView:
-    """A search with all that a page shows of it; `position`, `notice` and `error` are None where there is
-    none.
-    """
+    """A search with everything that a page shows of it."""
 
     id: uuid.UUID
     status: str
@@ -90,7 +88,7 @@ def view(search: Search) -> SearchView:
 
 
 def views(searches: Sequence[Search]) -> list[SearchView]:
-    """Return the views of several searches; the index is asked once for all their hits."""
+    """Return the views of several searches, with one query of the index for all their hits."""
     catalog = current.catalog()
     hits = [result.item_id for search in searches for result in search.results]
     known = catalog.find(hits) if catalog else {}
@@ -118,13 +116,13 @@ def _view(search: Search, catalog: Catalog | None, known: Mapping[str, Item]) ->
         error_code=code,
         error=str(message(code)) if code else None,
         retryable=_has_picture(search) and (code is None or retryable(code)),
-        notice=str(QUEUE_AWAY) if waiting and not queue.ping() else None,
+        notice=str(QUEUE_DOWN) if waiting and not queue.ping() else None,
         results=[_result(result, catalog, known) for result in search.results],
     )
 
 
 def as_json(shown: SearchView) -> dict[str, Any]:
-    """Return what `searches.status` and the API answer."""
+    """Return the JSON that `searches.status` and the API answer."""
     return {
         "id": str(shown.id),
         "status": shown.status,
@@ -154,7 +152,7 @@ def as_json(shown: SearchView) -> dict[str, Any]:
 
 
 def _query(search: Search, catalog: Catalog | None) -> tuple[str, str | None]:
-    """Return the name of the picture that was searched with, and where to see it."""
+    """Return the name and the address of the query picture."""
     if search.kind == SearchKind.UPLOAD:
         if search.upload is None or search.upload.preview_name is None:
             return search.upload.filename if search.upload else "", None

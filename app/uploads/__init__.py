@@ -1,1 +1,1 @@
-"""Pictures that people put in: the gate they pass, and the files they become."""
+"""Uploads: checks of the received picture, and the files that it is stored in."""

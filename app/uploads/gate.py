@@ -1,4 +1,4 @@
-"""The gate of the web: a picture's size and header are looked at; nothing is decoded here."""
+"""Check the size and header of an uploaded picture, without decoding it; called by `app.searches.service`."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from model.errors import PictureError
 from model.pictures import PictureInfo, probe
 
 STATUS = {"empty": 400, "too_large": 413, "too_many_pixels": 413, "unsupported_format": 415, "broken": 422}
-NAMELESS = "picture"
+DEFAULT_NAME = "picture"
 NAME_LENGTH = 255
 
 
 class Received(NamedTuple):
-    """A picture that has passed the gate."""
+    """A picture that has passed the checks."""
 
     stream: BinaryIO
     filename: str
@@ -28,14 +28,14 @@ class Received(NamedTuple):
 
 
 def receive(stream: BinaryIO | None, filename: str | None) -> Received:
-    """Let a picture in.
+    """Check an uploaded picture.
 
     Parameters
     ----------
     stream : binary file, seekable
-        What was sent; None where there was nothing.
+        The picture; None if none was sent.
     filename : str, optional
-        What the sender calls it.
+        The name that the client sent.
 
     Raises
     ------
@@ -57,10 +57,10 @@ def receive(stream: BinaryIO | None, filename: str | None) -> Received:
 
 
 def shown_name(filename: str | None) -> str:
-    """Return a sender's file name fit to be shown: one line without folders and invisible characters."""
+    """Return a file name for display: one line without folders and invisible characters."""
     name = re.split(r"[/\\]", filename or "")[-1]
     visible = "".join(character for character in name if unicodedata.category(character)[0] != "C")
-    return visible.strip()[:NAME_LENGTH] or NAMELESS
+    return visible.strip()[:NAME_LENGTH] or DEFAULT_NAME
 
 
 def _refusal(code: str) -> RefusalError:

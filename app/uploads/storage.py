@@ -1,7 +1,8 @@
-"""Files of uploads, under names of our own. A file appears whole or not at all.
+"""The files of uploads, under generated names; a file is written completely or not at all.
 
-Rows decide which files live: a file is written before its row, and removed after the row is gone. What a
-crash leaves between the two is an orphan, which `remove_orphans` sweeps.
+Called by `app.searches`, `app.accounts` and the worker. Rows decide which files exist: a file is written
+before its row and removed after the row has been deleted. A crash in between leaves an orphan, which
+`remove_orphans` removes.
 """
 
 from __future__ import annotations
@@ -24,20 +25,20 @@ from app.extensions import db
 from model.files import replacing
 
 ORIGINAL, PREVIEW, PART = ".upload", ".jpg", ".part"
-PREVIEW_TYPES = {PREVIEW: "image/jpeg", ".webp": "image/webp"}  # WebP was made by earlier versions
-logger = logging.getLogger(__name__)
+PREVIEW_TYPES = {PREVIEW: "image/jpeg", ".webp": "image/webp"}  # WebP was used by earlier versions
+log = logging.getLogger(__name__)
 
 OUR_NAME = re.compile(r"[0-9a-f]{32}\.(upload|jpg|webp|part)")
 ORPHAN_AGE = 3600  # seconds; a younger file may be about to get its row
 
 
 def path_of(name: str) -> Path:
-    """Where the file called `name` lies.
+    """Return the path of a stored file.
 
     Raises
     ------
     ValueError
-        `name` is not one that this module gives.
+        `name` is not a name that this module generates.
     """
     if not OUR_NAME.fullmatch(name):
         raise ValueError("not the name of a stored picture")
@@ -45,19 +46,19 @@ def path_of(name: str) -> Path:
 
 
 def save_original(stream: BinaryIO) -> str:
-    """Store a picture as it came and return its name.
+    """Store a picture unchanged and return its name.
 
     Raises
     ------
     OSError
-        The disk is full or cannot be written; nothing is left behind.
+        The disk is full or not writable; no file is left behind.
     """
     stream.seek(0)
     return _save(stream, ORIGINAL)
 
 
 def save_preview(stream: BinaryIO) -> str:
-    """Store a picture that was encoded anew as JPEG and return its name; raises like `save_original`."""
+    """Store a picture that was re-encoded as JPEG and return its name; raises like `save_original`."""
     stream.seek(0)
     return _save(stream, PREVIEW)
 
@@ -68,18 +69,18 @@ def preview_type(name: str) -> str:
 
 
 def remove(names: Iterable[str]) -> None:
-    """Remove files whose rows have gone; one that cannot be removed now is left for `remove_orphans`."""
+    """Remove files whose rows were deleted; files that cannot be removed are left for `remove_orphans`."""
     for name in names:
         try:
             path_of(name).unlink(missing_ok=True)
         except OSError as error:
-            logger.warning("a stored picture cannot be removed", extra={"reason": error.strerror})
+            log.warning("stored picture not removed", extra={"reason": error.strerror})
 
 
 def remove_orphans(now: float | None = None) -> int:
-    """Remove files that no row names and that are not about to get one; return how many.
+    """Remove files older than `ORPHAN_AGE` that no row refers to; return how many.
 
-    Names that are not ours are left alone: somebody else put them there.
+    Files with other names are left alone, since this module did not write them.
     """
     now = time.time() if now is None else now
     try:

@@ -182,7 +182,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take back."""
+    """Revert."""
     op.drop_table("search_results")
     op.drop_table("searches")
     op.drop_table("uploads")

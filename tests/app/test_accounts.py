@@ -1,4 +1,4 @@
-"""Signing up, in and out, and what a session is worth afterwards."""
+"""Signing up, logging in and out, changing passwords, and the pages of an account."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ OTHER = "a new long one"
 
 
 @BOTH
-def test_signing_up_signs_in_and_the_name_is_shown_as_typed(client: Browser) -> None:
+def test_signing_up_logs_in_and_shows_the_name_as_typed(client: Browser) -> None:
     assert client.signup("Zoë").headers["Location"] == "/"
     assert "Zoë" in client.get("/account").text
 
 
 @BOTH
-def test_signing_in_works_with_name_and_password_together_only(maria: Browser, app: Flask) -> None:
+def test_logging_in_needs_the_right_name_and_the_right_password(maria: Browser, app: Flask) -> None:
     browser = Browser(app)
     assert browser.login(name="nobody").status_code == 422
     assert browser.login(password="another-password").status_code == 422
@@ -33,7 +33,7 @@ def test_signing_in_works_with_name_and_password_together_only(maria: Browser, a
     assert browser.logged_in()
 
 
-def test_rules_are_told_as_one_types(client: Browser) -> None:
+def test_broken_rules_are_reported_while_a_password_is_typed(client: Browser) -> None:
     token = {"X-CSRFToken": client.token()}
     sent = {"username": "rosamund", "password": "rosamu"}
     answer = client.client.post("/password-check", json=sent, headers=token)
@@ -41,7 +41,7 @@ def test_rules_are_told_as_one_types(client: Browser) -> None:
     assert client.client.post("/password-check", json=["x"], headers=token).status_code == 400
 
 
-def test_a_remembered_browser_is_signed_in_without_its_session_cookie(app: Flask, maria: Browser) -> None:
+def test_a_remembered_browser_is_logged_in_without_its_session_cookie(app: Flask, maria: Browser) -> None:
     browser = Browser(app)
     browser.login(remember="y")
     assert Browser.holding(app, {REMEMBER: browser.cookies()[REMEMBER]}).logged_in()
@@ -49,7 +49,7 @@ def test_a_remembered_browser_is_signed_in_without_its_session_cookie(app: Flask
 
 
 @BOTH
-def test_changing_the_password_keeps_this_browser_in_and_makes_the_old_one_useless(
+def test_changing_the_password_keeps_this_browser_logged_in_and_ends_the_old_password(
     app: Flask, maria: Browser
 ) -> None:
     assert maria.post("/account/password", {"current": "wrong", "password": OTHER}).status_code == 422
@@ -61,7 +61,7 @@ def test_changing_the_password_keeps_this_browser_in_and_makes_the_old_one_usele
 
 
 @BOTH
-def test_searches_made_before_signing_up_come_along(app: Flask, client: Browser) -> None:
+def test_searches_made_before_signing_up_move_to_the_account(app: Flask, client: Browser) -> None:
     search_id = client.searched()
     client.signup()
     assert client.get(f"/searches/{search_id}").status_code == 200
@@ -71,7 +71,7 @@ def test_searches_made_before_signing_up_come_along(app: Flask, client: Browser)
     assert client.get(f"/searches/{search_id}").status_code == 200
 
 
-def test_an_old_hash_is_renewed_when_its_owner_comes(app: Flask, maria: Browser) -> None:
+def test_an_outdated_hash_is_renewed_at_the_next_login(app: Flask, maria: Browser) -> None:
     weak = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
     with app.app_context(), transaction() as session:
         session.execute(sa.update(User).values(password_hash=weak))
@@ -82,20 +82,20 @@ def test_an_old_hash_is_renewed_when_its_owner_comes(app: Flask, maria: Browser)
 
 
 @pytest.mark.parametrize("page", ["/account", "/account/password", "/account/delete", "/account/tokens"])
-def test_an_accounts_pages_ask_to_log_in(client: Browser, page: str) -> None:
+def test_account_pages_ask_visitors_to_log_in(client: Browser, page: str) -> None:
     answer = client.get(page) if page == "/account" else client.post(page)
     assert answer.status_code == 303
     assert answer.headers["Location"].startswith("/login")
 
 
-def test_logging_in_leads_back_to_where_one_wanted_to_go(app: Flask, maria: Browser) -> None:
+def test_logging_in_leads_back_to_the_requested_page(app: Flask, maria: Browser) -> None:
     browser = Browser(app)
     asked = browser.get("/account").headers["Location"]
     sent = {"username": "maria", "password": PASSWORD}
     assert browser.post(asked, sent).headers["Location"] == "/account"
 
 
-def test_names_and_passwords_lie_in_no_table_as_they_are(app: Flask, maria: Browser) -> None:
+def test_no_table_holds_a_password_or_a_session_token(app: Flask, maria: Browser) -> None:
     Browser(app).login()
     browser = Browser(app)
     browser.login(remember="y")
@@ -107,7 +107,7 @@ def test_names_and_passwords_lie_in_no_table_as_they_are(app: Flask, maria: Brow
     assert digest(token) in dump
 
 
-def test_a_race_for_one_name_has_one_winner(context: Flask) -> None:
+def test_a_name_that_is_taken_cannot_be_created_in_another_case(context: Flask) -> None:
     service.create("maria", PASSWORD)
     with pytest.raises(service.NameTakenError):
         service.create("Maria", PASSWORD)

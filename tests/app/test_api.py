@@ -1,4 +1,4 @@
-"""The API: a picture goes in, ten ids come out."""
+"""The API: searches with a bearer token, waiting, errors, and the tokens themselves."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from app.accounts import tokens
-from app.api.waiting import WaitingRoom
+from app.api.waiting import WaitSlots
 from app.database import ApiToken, Search
 from app.extensions import db
 from tests.support.searches import claimed, finish
@@ -62,13 +62,13 @@ def test_no_cookie_is_set_and_none_is_needed(program: Program) -> None:
     assert "Set-Cookie" not in program.post(photo()).headers
 
 
-def test_the_account_finds_its_programs_searches_in_its_history(program: Program, maria: Browser) -> None:
+def test_a_search_by_a_program_is_visible_to_its_account(program: Program, maria: Browser) -> None:
     search_id = program.post(photo()).json["id"]
     assert maria.get(f"/searches/{search_id}").status_code == 200
 
 
 @BOTH
-def test_waiting_brings_the_results_as_soon_as_they_are_there(app: Flask, program: Program) -> None:
+def test_a_waiting_request_returns_as_soon_as_the_search_is_done(app: Flask, program: Program) -> None:
     search_id = uuid.UUID(program.post(photo()).json["id"])
 
     def work() -> None:
@@ -84,19 +84,19 @@ def test_waiting_brings_the_results_as_soon_as_they_are_there(app: Flask, progra
 
 
 @pytest.mark.parametrize("wait", ["0", "-1", "nan", "inf", "-inf", "x", "", "0.01"])
-def test_senseless_waits_are_answered_at_once(program: Program, wait: str) -> None:
+def test_invalid_waits_are_answered_at_once(program: Program, wait: str) -> None:
     assert program.post(photo(), f"/api/v1/searches?wait={wait}").json["status"] == "queued"
 
 
-def test_who_finds_no_seat_is_answered_at_once(app: Flask, program: Program) -> None:
-    room: WaitingRoom = app.extensions["vitrine_waiting"]
-    room._seats.acquire()
-    room._seats.acquire()
+def test_without_a_free_slot_a_request_is_answered_at_once(app: Flask, program: Program) -> None:
+    slots: WaitSlots = app.extensions["vitrine_waiting"]
+    slots._slots.acquire()
+    slots._slots.acquire()
     assert program.post(photo(), "/api/v1/searches?wait=30").json["status"] == "queued"
 
 
 @pytest.mark.parametrize("authorization", [None, "", "Bearer", "Bearer x", "Basic bWFyaWE6eA==", "Bearer é"])
-def test_without_a_token_that_fits_nothing_is_said(app: Flask, authorization: str | None) -> None:
+def test_a_request_without_a_valid_token_is_refused(app: Flask, authorization: str | None) -> None:
     headers = {"Authorization": authorization} if authorization is not None else {}
     answer = app.test_client().post("/api/v1/searches", data=photo(), headers=headers)
     assert answer.status_code == 401
@@ -123,18 +123,18 @@ def test_errors_are_json_even_for_a_browser(program: Program) -> None:
     assert (answer.status_code, answer.json["error"]["code"]) == (404, "not_found")
 
 
-def test_one_idempotency_key_is_one_search(app: Flask, program: Program) -> None:
+def test_requests_with_one_idempotency_key_are_one_search(app: Flask, program: Program) -> None:
     ids = {program.post(photo(), Idempotency_Key="order-4711").json["id"] for _ in range(3)}
     assert len(ids) == 1
 
 
-def test_the_caps_hold_for_programs(program: Program) -> None:
+def test_the_limit_on_pending_searches_applies_to_programs(program: Program) -> None:
     answers = [program.post(photo()) for _ in range(4)]
     assert [answer.status_code for answer in answers] == [201] * 3 + [429]
     assert int(answers[-1].headers["Retry-After"]) > 0
 
 
-def test_a_token_is_shown_once_and_kept_as_a_hash(app: Flask, maria: Browser) -> None:
+def test_a_token_is_shown_once_and_stored_as_a_hash(app: Flask, maria: Browser) -> None:
     words = maria.post("/account/tokens", {"name": "shop"}).text.replace('"', " ").replace("<", " ").split()
     token = next(word for word in words if word.startswith(tokens.PREFIX))
     assert Program(app, token).post(photo()).status_code == 201
@@ -143,21 +143,23 @@ def test_a_token_is_shown_once_and_kept_as_a_hash(app: Flask, maria: Browser) ->
         assert token not in str(db.session.execute(sa.select(ApiToken.__table__)).all())
 
 
-def test_a_revoked_token_is_dead(app: Flask, program: Program, maria: Browser) -> None:
+def test_a_revoked_token_is_refused(app: Flask, program: Program, maria: Browser) -> None:
     with app.app_context():
         token_id = tokens.of(account_id(app, "maria"))[0].id
     maria.post(f"/account/tokens/{token_id}/revoke")
     assert program.post(photo()).status_code == 401
 
 
-def test_an_account_has_so_many_tokens_and_no_more(app: Flask, maria: Browser) -> None:
+def test_the_number_of_tokens_is_limited(app: Flask, maria: Browser) -> None:
     with app.app_context():
         for number in range(tokens.MAX_TOKENS):
             tokens.create(account_id(app, "maria"), str(number))
     assert maria.post("/account/tokens", {"name": "one more"}).status_code == 422
 
 
-def test_a_search_deleted_while_one_waits_is_a_404(app: Flask, program: Program, maria: Browser) -> None:
+def test_a_search_that_is_deleted_while_a_program_waits_is_a_404(
+    app: Flask, program: Program, maria: Browser
+) -> None:
     search_id = program.post(photo()).json["id"]
     deletion = threading.Timer(0.3, lambda: maria.post(f"/history/{search_id}/delete"))
     deletion.start()

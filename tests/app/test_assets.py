@@ -9,7 +9,7 @@ from tests.support.web import Browser
 LINK = re.compile(r'(?:href|src)="(/static/[^"]+)"')
 
 
-def test_what_a_page_names_is_kept_for_good_and_asked_for_no_more(client: Browser) -> None:
+def test_the_files_of_a_page_are_cached_without_revalidation(client: Browser) -> None:
     links = LINK.findall(client.get("/").text)
     assert len(links) > 10
     for link in links:
@@ -20,7 +20,7 @@ def test_what_a_page_names_is_kept_for_good_and_asked_for_no_more(client: Browse
         assert answer.cache_control.max_age == assets.ONE_YEAR
 
 
-def test_what_scripts_import_has_the_version_of_the_page(client: Browser) -> None:
+def test_modules_that_scripts_import_have_the_same_version(client: Browser) -> None:
     [main] = [link for link in LINK.findall(client.get("/").text) if link.endswith("main.js")]
     modules = re.findall(r'from "\./(.+?)"', client.get(main).text)
     assert modules
@@ -28,7 +28,7 @@ def test_what_scripts_import_has_the_version_of_the_page(client: Browser) -> Non
         assert client.get(main.replace("main.js", module)).cache_control.immutable
 
 
-def test_another_version_is_served_and_asked_for_again(client: Browser) -> None:
+def test_a_file_of_another_version_is_served_and_revalidated(client: Browser) -> None:
     answer = client.get("/static/0123456789abcdef/css/base.css")
     assert answer.status_code == 200
     assert answer.cache_control.no_cache
@@ -37,12 +37,12 @@ def test_another_version_is_served_and_asked_for_again(client: Browser) -> None:
     assert client.get(answer.request.path, headers=known).status_code == 304
 
 
-def test_nothing_outside_of_the_folder_is_served(client: Browser) -> None:
+def test_files_outside_the_folder_are_not_served(client: Browser) -> None:
     for path in ("../assets.py", "%2e%2e/assets.py", "..%2fassets.py", "nothing.css", "css"):
         assert client.get(f"/static/0/{path}").status_code == 404
 
 
-def test_a_version_changes_with_any_name_or_content(tmp_path: Path) -> None:
+def test_the_version_changes_with_any_name_or_content(tmp_path: Path) -> None:
     (tmp_path / "css").mkdir()
     sheet = tmp_path / "css" / "a.css"
     sheet.write_text("a {}")

@@ -40,7 +40,7 @@ def test_migrations_make_the_tables_that_the_models_describe(context: Flask) -> 
 
 
 @BOTH
-def test_migrations_can_be_taken_back_and_made_again(context: Flask) -> None:
+def test_migrations_can_be_reverted_and_applied_again(context: Flask) -> None:
     downgrade(revision="base")
     assert set(sa.inspect(db.engine).get_table_names()) == {"alembic_version"}
     upgrade()
@@ -64,7 +64,7 @@ def test_two_processes_that_migrate_at_once_both_succeed(tmp_path: Path) -> None
     connection.close()
 
 
-def test_a_new_database_that_another_process_holds_is_waited_for(tmp_path: Path) -> None:
+def test_opening_a_new_database_waits_for_a_process_that_has_locked_it(tmp_path: Path) -> None:
     file = tmp_path / "vitrine.db"
     with (
         contextlib.closing(sqlite3.connect(file, check_same_thread=False)) as other,
@@ -79,7 +79,7 @@ def test_a_new_database_that_another_process_holds_is_waited_for(tmp_path: Path)
 
 
 @BOTH
-def test_times_come_back_as_utc_whatever_zone_they_were_in(context: Flask) -> None:
+def test_times_are_returned_as_utc_whatever_their_zone(context: Flask) -> None:
     moment = datetime(2026, 5, 4, 3, 2, 1, 987654, timezone(timedelta(hours=8)))
     with transaction() as session:
         session.add(person("a"))
@@ -154,7 +154,7 @@ def test_a_reader_is_not_kept_waiting_by_a_writer(context: Flask) -> None:
 
 @pytest.mark.postgres
 @pytest.mark.parametrize("backend", ["postgresql"])
-def test_a_connection_that_is_cut_does_not_undo_an_answer_that_is_ready(
+def test_a_lost_connection_does_not_break_a_finished_response(
     app: Flask, postgres: PostgresUnderTest
 ) -> None:
     @app.after_request

@@ -1,4 +1,4 @@
-"""The gallery's pages and files."""
+"""The pages and files of the gallery."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.web import Browser
 
 @pytest.fixture
 def pictures(settings: Settings) -> Path:
-    """The gallery's folder: 70 pictures and some in formats that browsers do not show, indexed."""
+    """An indexed gallery folder: 70 pictures, and two in formats that browsers do not show."""
     folder = settings.data_dir / "pictures"
     write_picture(folder / "odd" / "scan.tiff", 900)
     write_picture(folder / "odd" / "old.bmp", 901)
@@ -49,7 +49,7 @@ def test_pages_show_every_picture_once(client: Browser, items: dict[str, Item]) 
 
 
 @pytest.mark.parametrize("page", ["0", "-5", "x", "9" * 30])
-def test_senseless_pages_are_no_server_error(client: Browser, pictures: Path, page: str) -> None:
+def test_invalid_page_numbers_are_no_server_error(client: Browser, pictures: Path, page: str) -> None:
     assert client.get(f"/gallery?page={page}").status_code in (200, 404)
 
 
@@ -61,13 +61,13 @@ def test_pictures_are_found_by_parts_of_their_paths(client: Browser, items: dict
 
 
 @pytest.mark.parametrize("q", ["%", "_", "'", "\\", "\0", "<script>", "x" * 5000])
-def test_odd_filters_find_nothing_and_break_nothing(client: Browser, pictures: Path, q: str) -> None:
+def test_unusual_filters_find_nothing_and_break_nothing(client: Browser, pictures: Path, q: str) -> None:
     answer = client.get("/gallery", query_string={"q": q})
     assert answer.status_code == 200
     assert "<script>" not in answer.text
 
 
-def test_a_thumbnail_is_kept_by_browsers_under_its_contents_address(
+def test_a_thumbnail_is_cached_under_the_address_of_its_content(
     client: Browser, items: dict[str, Item]
 ) -> None:
     item = items["000.jpg"]
@@ -91,7 +91,7 @@ def test_an_image_is_the_file_itself(client: Browser, pictures: Path, items: dic
 
 
 @pytest.mark.parametrize("name", ["scan.tiff", "old.bmp"])
-def test_what_browsers_do_not_show_comes_as_a_large_thumbnail(
+def test_formats_that_browsers_cannot_show_are_sent_as_a_large_thumbnail(
     client: Browser, settings: Settings, items: dict[str, Item], name: str
 ) -> None:
     item = items[name]
@@ -102,7 +102,7 @@ def test_what_browsers_do_not_show_comes_as_a_large_thumbnail(
     assert client.get(f"/gallery/{item.id}/thumb").status_code == 404
 
 
-def test_a_file_that_became_something_else_keeps_its_media_type(
+def test_a_file_whose_content_has_changed_keeps_its_media_type(
     client: Browser, pictures: Path, items: dict[str, Item]
 ) -> None:
     item = items["000.jpg"]
@@ -117,7 +117,7 @@ def test_only_items_of_the_index_are_served(client: Browser, pictures: Path, ite
         assert client.get(f"/gallery/{item}{page}").status_code == 404
 
 
-def test_a_new_index_is_seen_without_a_restart(
+def test_a_new_index_is_used_without_a_restart(
     app: Flask, client: Browser, settings: Settings, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.gallery.current.CHECK_EVERY", 0.0)
@@ -134,7 +134,7 @@ def test_a_damaged_index_is_no_server_error(client: Browser, settings: Settings,
     assert client.get("/").status_code == 200
 
 
-def test_finding_similar_begins_a_search_for_the_item(client: Browser, items: dict[str, Item]) -> None:
+def test_find_similar_starts_a_search_with_the_item(client: Browser, items: dict[str, Item]) -> None:
     item = items["001.png"]
     first = client.post(f"/gallery/{item.id}/similar").headers["Location"]
     assert client.post(f"/gallery/{item.id}/similar").headers["Location"] == first

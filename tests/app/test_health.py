@@ -1,4 +1,4 @@
-"""Whether the site lives, is ready, and how it does."""
+"""Liveness, readiness and metrics."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.web import BOTH, Browser
 
 
 def metrics(browser: Browser) -> dict[str, float]:
-    """Every sample as ``name{labels}``."""
+    """Return every sample as ``name[labels]``."""
     return {
         f"{sample.name}{sorted(sample.labels.values())}": sample.value
         for family in text_string_to_metric_families(browser.get("/metrics").text)
@@ -35,7 +35,7 @@ class TestReady:
             yield server.url
 
     @BOTH
-    def test_with_everything_there_the_site_is_ready(self, settings: Settings, client: Browser) -> None:
+    def test_with_all_parts_the_site_is_ready(self, settings: Settings, client: Browser) -> None:
         tiny_index(settings)
         answer = client.get("/readyz")
         assert answer.status_code == 200
@@ -46,13 +46,15 @@ class TestReady:
             "index": True,
         }
 
-    def test_without_an_index_it_is_not(self, client: Browser) -> None:
+    def test_without_an_index_the_site_is_not_ready(self, client: Browser) -> None:
         answer = client.get("/readyz")
         assert answer.status_code == 503
         assert "flask gallery index" in answer.json["checks"]["index"]["detail"]
 
     @BOTH
-    def test_without_its_tables_it_is_not(self, app: Flask, settings: Settings, client: Browser) -> None:
+    def test_without_its_tables_the_site_is_not_ready(
+        self, app: Flask, settings: Settings, client: Browser
+    ) -> None:
         from flask_migrate import upgrade
 
         with app.app_context():
@@ -64,12 +66,12 @@ class TestReady:
         assert "flask db upgrade" in answer["migrations"]["detail"]
 
 
-def test_without_redis_the_site_is_not_ready_and_alive(client: Browser) -> None:
+def test_without_redis_the_site_is_alive_and_not_ready(client: Browser) -> None:
     assert client.get("/readyz").json["checks"]["redis"]["ok"] is False
     assert client.get("/healthz").status_code == 200
 
 
-def test_without_its_database_the_site_lives_and_says_what_is_wrong(tmp_path: Path) -> None:
+def test_without_its_database_the_site_is_alive_and_reports_the_problem(tmp_path: Path) -> None:
     environ = {"DATA_DIR": str(tmp_path), "SECRET_KEY": KEY, "REDIS_URL": f"unix://{tmp_path}/none.sock"}
     environ["DATABASE_URL"] = f"postgresql://nobody:secret@/none?host={tmp_path}"
     browser = Browser(create_app(load_settings(environ)))
@@ -79,7 +81,7 @@ def test_without_its_database_the_site_lives_and_says_what_is_wrong(tmp_path: Pa
     assert "secret" not in ready.text
     home = browser.get("/")
     assert (home.status_code, "Retry-After" in home.headers) == (503, True)
-    assert "not possible right now" in home.text
+    assert "Temporarily unavailable" in home.text
     assert browser.get("/gallery").status_code == 200
 
 
@@ -98,7 +100,7 @@ def test_metrics_count_searches_by_status_and_the_gallery(
     assert found["vitrine_gallery_pictures[]"] == 12
 
 
-def test_metrics_count_requests_by_route_and_tell_nothing_of_people(maria: Browser) -> None:
+def test_metrics_count_requests_by_route_and_contain_no_personal_data(maria: Browser) -> None:
     search_id = maria.searched(filename="secret-name.jpg")
     maria.get(f"/searches/{search_id}")
     maria.get("/gallery?q=secret-name")

@@ -1,4 +1,4 @@
-"""Past searches: shown in pages, deleted with what belongs to them."""
+"""Past searches: listed in pages, and deleted with their pictures."""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ import uuid
 from datetime import timedelta
 
 import pytest
-import sqlalchemy as sa
 from flask import Flask
 
 from app.database import Search, SearchResult, Upload, utcnow
-from app.extensions import db
 from config import Settings
 from gallery.catalog import Catalog
 from tests.support.galleries import tiny_index
 from tests.support.searches import claimed, finish, hits, set_created
-from tests.support.web import BOTH, Browser
+from tests.support.web import BOTH, Browser, count
 from worker import attempts
 
 
@@ -24,13 +22,8 @@ def environ() -> dict[str, str]:
     return {"MAX_PENDING_PER_OWNER": "100"}
 
 
-def count(app: Flask, table: type) -> int:
-    with app.app_context():
-        return db.session.scalar(sa.select(sa.func.count()).select_from(table)) or 0
-
-
 @BOTH
-def test_searches_are_listed_the_newest_first_twenty_a_page(app: Flask, client: Browser) -> None:
+def test_searches_are_listed_newest_first_twenty_per_page(app: Flask, client: Browser) -> None:
     for number in range(23):
         search_id = client.searched(filename=f"picture-{number:02}.jpg")
         with app.app_context():
@@ -43,7 +36,7 @@ def test_searches_are_listed_the_newest_first_twenty_a_page(app: Flask, client: 
 
 
 @pytest.mark.parametrize("page", ["0", "-1", "x", "", "9" * 30, "1e3"])
-def test_senseless_pages_are_no_server_error(client: Browser, page: str) -> None:
+def test_invalid_page_numbers_are_no_server_error(client: Browser, page: str) -> None:
     assert client.get(f"/history?page={page}").status_code in (200, 404)
 
 
@@ -96,7 +89,9 @@ def test_a_picture_stays_while_another_search_needs_it(
 
 
 @BOTH
-def test_deleting_all_takes_only_ones_own(app: Flask, client: Browser, settings: Settings) -> None:
+def test_deleting_all_deletes_only_the_owners_searches(
+    app: Flask, client: Browser, settings: Settings
+) -> None:
     other = Browser(app)
     kept = other.searched()
     for _ in range(3):

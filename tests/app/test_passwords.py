@@ -1,4 +1,4 @@
-"""The four rules of passwords, and how they are kept."""
+"""The four rules for passwords, and how passwords are stored."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def rules(password: str, name: str = "maria") -> set[str]:
         ("airam-1234567890", set()),
     ],
 )
-def test_each_rule_is_found_broken_where_it_is(password: str, broken: set[str]) -> None:
+def test_each_broken_rule_is_reported(password: str, broken: set[str]) -> None:
     assert rules(password) == broken
 
 
@@ -47,7 +47,7 @@ def test_a_megabyte_is_too_long() -> None:
     assert rules("aé" * 300) == set()
 
 
-def test_a_password_fits_its_hash_and_no_other() -> None:
+def test_only_the_right_password_matches_a_hash() -> None:
     stored = passwords.hash_password("rhubarb-and-ginger")
     assert stored.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
     assert passwords.verify("rhubarb-and-ginger", stored)
@@ -55,22 +55,22 @@ def test_a_password_fits_its_hash_and_no_other() -> None:
     assert not passwords.verify("", stored)
 
 
-def test_the_same_letters_typed_otherwise_are_the_same_password() -> None:
+def test_equivalent_unicode_spellings_are_the_same_password() -> None:
     stored = passwords.hash_password("crème-brûlée-ﬁn")
     assert passwords.verify("cre\u0300me-bru\u0302le\u0301e-fin", stored)
 
 
 @pytest.mark.parametrize("password", ["x" * 2**20, "x" * 1025, "\ud800", "nul\0nul"])
-def test_odd_passwords_are_wrong_and_not_an_error(password: str) -> None:
+def test_unusual_passwords_are_wrong_and_no_error(password: str) -> None:
     assert not passwords.verify(password, passwords.hash_password("x" * 1024))
 
 
-def test_nobodys_password_is_verified_like_anybodys() -> None:
+def test_the_password_of_an_unknown_name_is_verified_with_current_parameters() -> None:
     assert not passwords.verify("rhubarb-and-ginger", None)
-    assert not passwords.outdated(passwords.NOBODYS)
+    assert not passwords.outdated(passwords.DUMMY_HASH)
 
 
-def test_a_hash_of_weaker_parameters_is_outdated() -> None:
+def test_a_hash_with_weaker_parameters_is_outdated() -> None:
     weak = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash("x")
     assert passwords.outdated(weak)
     assert not passwords.outdated(passwords.hash_password("x"))
@@ -80,4 +80,4 @@ def test_messages_are_in_the_readers_language(app: Flask) -> None:
     from flask_babel import force_locale
 
     with app.test_request_context(), force_locale("zh_Hans"):
-        assert passwords.failures("short1!", "maria")[0].message != "Use at least 8 characters."
+        assert passwords.failures("short1!", "maria")[0].message == "密码至少需要 8 个字符。"

@@ -1,4 +1,4 @@
-"""Language and theme: by hand, else as the browser says."""
+"""Language and theme: as chosen, else as the browser prefers."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def language(browser: Browser, accepted: str | None = None) -> str:
         ("zh_Hans;q=nonsense", "en"),
     ],
 )
-def test_pages_are_in_the_browsers_language(client: Browser, accepted: str | None, shown: str) -> None:
+def test_pages_are_in_the_language_of_the_browser(client: Browser, accepted: str | None, shown: str) -> None:
     assert language(client, accepted) == shown
 
 
-def test_a_language_chosen_by_hand_wins_and_leads_back(client: Browser) -> None:
+def test_a_chosen_language_takes_precedence_and_leads_back(client: Browser) -> None:
     answer = client.post("/preferences", {"language": "zh_Hans", "next": "/gallery?page=2"})
     assert (answer.status_code, answer.headers["Location"]) == (303, "/gallery?page=2")
     assert language(client, "en") == "zh-Hans"
@@ -47,7 +47,7 @@ def test_a_theme_is_remembered(client: Browser) -> None:
 
 
 @pytest.mark.parametrize("sent", [{"language": "xx"}, {"theme": "<script>"}, {}, {"language": "../en"}])
-def test_senseless_choices_change_nothing(client: Browser, sent: dict[str, str]) -> None:
+def test_invalid_choices_change_nothing(client: Browser, sent: dict[str, str]) -> None:
     answer = client.post("/preferences", sent)
     assert (answer.status_code, answer.headers["Location"]) == (303, "/")
     assert not any("vitrine_language" in cookie for cookie in answer.headers.getlist("Set-Cookie"))
@@ -57,7 +57,7 @@ def test_the_way_back_stays_on_this_site(client: Browser) -> None:
     assert client.post("/preferences", {"next": "//evil.com"}).headers["Location"] == "/"
 
 
-def test_errors_are_in_the_readers_language_too(client: Browser) -> None:
+def test_errors_are_in_the_chosen_language(client: Browser) -> None:
     english = client.search(content=b"hello").json["error"]["message"]
     client.post("/preferences", {"language": "zh_Hans"})
     assert client.search(content=b"hello").json["error"]["message"] != english

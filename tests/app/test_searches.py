@@ -1,4 +1,4 @@
-"""Putting a picture in: the gate, one search for one submission, caps, and what is left behind."""
+"""Searching with an upload: checks, one search per submission, limits, and what is stored."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.support.galleries import tiny_index
 from tests.support.pictures import encoded, png, scene
 from tests.support.searches import FINGERPRINT, claimed, finish, set_created, set_uploaded
 from tests.support.servers import RedisUnderTest, redis_server
-from tests.support.web import BOTH, JSON, Browser, photo
+from tests.support.web import BOTH, JSON, Browser, count, photo
 from worker import attempts, housekeeping
 
 HUGE = png(20_000, 20_000, b"", depth=1, colour=0)
@@ -55,11 +55,6 @@ def stored(settings: Settings) -> list[Path]:
     return list(settings.uploads_dir.glob("*"))
 
 
-def rows(app: Flask, table: type = Search) -> int:
-    with app.app_context():
-        return db.session.scalar(sa.select(sa.func.count()).select_from(table)) or 0
-
-
 @BOTH
 def test_a_picture_becomes_a_row_a_file_and_a_page(app: Flask, client: Browser, settings: Settings) -> None:
     answer = client.search(filename="фото.jpg")
@@ -83,17 +78,17 @@ def test_without_a_script_the_form_leads_to_the_search(client: Browser) -> None:
 
 
 @pytest.mark.parametrize(("content", "status", "code"), REFUSED)
-def test_what_is_no_picture_is_refused_and_leaves_nothing(
+def test_a_file_that_is_not_a_picture_is_refused_and_leaves_nothing(
     app: Flask, client: Browser, settings: Settings, content: bytes, status: int, code: str
 ) -> None:
     answer = client.search(content=content)
     assert answer.status_code == status
     assert answer.json["error"] == {"code": code, "message": str(MESSAGES[code])}
-    assert (rows(app), rows(app, Upload), stored(settings)) == (0, 0, [])
+    assert (count(app, Search), count(app, Upload), stored(settings)) == (0, 0, [])
 
 
 @pytest.mark.parametrize(("content", "status", "code"), REFUSED)
-def test_without_a_script_the_form_comes_back_with_what_is_wrong(
+def test_without_a_script_the_form_is_shown_again_with_the_error(
     settings: Settings, client: Browser, content: bytes, status: int, code: str
 ) -> None:
     tiny_index(settings)
@@ -113,21 +108,21 @@ def test_a_body_beyond_the_limit_is_refused_before_it_is_read(client: Browser) -
     assert answer.json["error"]["code"] == "too_large"
 
 
-def test_a_form_of_many_parts_is_refused(client: Browser) -> None:
+def test_a_form_with_too_many_parts_is_refused(client: Browser) -> None:
     token = client.token()
     answer = client.send("/searches", {"csrf_token": token, **dict.fromkeys(map(str, range(10_000)), "")})
     assert answer.status_code == 413
 
 
 @pytest.mark.parametrize("kind", ["multipart/form-data", "application/x-www-form-urlencoded"])
-def test_other_forms_take_no_large_bodies(client: Browser, kind: str) -> None:
+def test_other_forms_do_not_accept_large_bodies(client: Browser, kind: str) -> None:
     sent = {"csrf_token": client.token(), "username": "x" * 2**17, "password": "y"}
     answer = client.client.post("/login", data=sent, content_type=kind)
     assert answer.status_code == 413
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "AVIF"])
-def test_every_allowed_format_is_let_in(client: Browser, app: Flask, kind: str) -> None:
+def test_every_supported_format_is_accepted(client: Browser, app: Flask, kind: str) -> None:
     search_id = client.searched(content=encoded(scene(), kind))
     with app.app_context():
         upload = db.session.get_one(Search, search_id).upload
@@ -152,21 +147,21 @@ def test_every_allowed_format_is_let_in(client: Browser, app: Flask, kind: str) 
         ("\u200b", "picture"),
     ],
 )
-def test_a_files_name_is_only_ever_shown(sent: str | None, shown: str) -> None:
+def test_a_file_name_is_cleaned_for_display(sent: str | None, shown: str) -> None:
     assert gate.shown_name(sent) == shown
 
 
-def test_a_files_name_is_escaped(client: Browser) -> None:
+def test_a_file_name_is_escaped(client: Browser) -> None:
     search_id = client.searched(filename="<img src=x onerror=alert(1)>.jpg")
     assert "<img src=x" not in client.get(f"/searches/{search_id}").text
 
 
-def test_the_same_submission_of_somebody_else_is_another_search(app: Flask, client: Browser) -> None:
+def test_the_same_submission_of_another_owner_is_another_search(app: Flask, client: Browser) -> None:
     first = client.searched(submission="0123456789abcdef")
     assert Browser(app).searched(submission="0123456789abcdef") != first
 
 
-def test_a_search_that_has_ended_makes_room(app: Flask, client: Browser) -> None:
+def test_a_finished_search_no_longer_counts_against_the_limit(app: Flask, client: Browser) -> None:
     ids = [client.searched() for _ in range(3)]
     assert client.search().status_code == 429
     with app.app_context():
@@ -174,7 +169,7 @@ def test_a_search_that_has_ended_makes_room(app: Flask, client: Browser) -> None
     assert client.search().status_code == 201
 
 
-def test_a_full_disk_is_said_and_leaves_neither_row_nor_file(
+def test_a_full_disk_is_reported_and_leaves_neither_row_nor_file(
     app: Flask, client: Browser, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(descriptor: int) -> None:
@@ -184,28 +179,28 @@ def test_a_full_disk_is_said_and_leaves_neither_row_nor_file(
     answer = client.search()
     assert (answer.status_code, answer.json["error"]["code"]) == (503, "unavailable")
     assert "Retry-After" in answer.headers
-    assert (rows(app), stored(settings)) == (0, [])
+    assert (count(app, Search), stored(settings)) == (0, [])
 
 
 @pytest.mark.parametrize("backend", ["sqlite"])
-def test_a_database_without_room_refuses_at_the_commit_and_leaves_no_file(
+def test_a_database_on_a_full_disk_refuses_the_commit_and_leaves_no_file(
     app: Flask, settings: Settings
 ) -> None:
-    with app.app_context():  # SQLite takes this for: no more pages than there are
+    with app.app_context():  # SQLite reads this as: no more pages than now
         event.listen(db.engine, "checkout", lambda raw, *_: raw.execute("PRAGMA max_page_count = 1"))
     statuses = [Browser(app).search(filename=f"{'名' * 250}.jpg").status_code for _ in range(8)]
     assert set(statuses) == {201, 503}
-    assert len(stored(settings)) == rows(app) == statuses.count(201)
+    assert len(stored(settings)) == count(app, Search) == statuses.count(201)
 
 
-def test_places_in_the_queue_are_counted_over_all_owners(app: Flask) -> None:
+def test_places_in_the_queue_count_the_searches_of_all_owners(app: Flask) -> None:
     first, second = Browser(app), Browser(app)
     ids = [(browser, browser.searched()) for browser in (first, second, first)]
     places = [browser.get(f"/searches/{search_id}/status").json["position"] for browser, search_id in ids]
     assert places == [1, 2, 3]
 
 
-def test_a_finished_search_shows_what_was_found(app: Flask, client: Browser) -> None:
+def test_a_finished_search_shows_its_results(app: Flask, client: Browser) -> None:
     search_id = client.searched()
     with app.app_context():
         preview = storage.save_preview(io.BytesIO(photo()))
@@ -240,9 +235,7 @@ def test_a_failed_search_says_why_and_offers_to_retry_where_that_helps(
 
 
 @BOTH
-def test_searching_again_uses_the_picture_that_is_kept(
-    app: Flask, client: Browser, settings: Settings
-) -> None:
+def test_searching_again_uses_the_stored_picture(app: Flask, client: Browser, settings: Settings) -> None:
     search_id = client.searched()
     with app.app_context():
         preview = storage.save_preview(io.BytesIO(b"preview"))
@@ -250,17 +243,17 @@ def test_searching_again_uses_the_picture_that_is_kept(
     first = client.post(f"/searches/{search_id}/again").headers["Location"]
     assert client.post(f"/searches/{search_id}/again").headers["Location"] == first
     assert first != f"/searches/{search_id}"
-    assert rows(app, Upload) == len(stored(settings)) == 1
+    assert count(app, Upload) == len(stored(settings)) == 1
 
 
-def test_a_picture_that_is_not_kept_cannot_be_searched_again(app: Flask, client: Browser) -> None:
+def test_a_search_without_its_picture_cannot_be_repeated(app: Flask, client: Browser) -> None:
     search_id = client.searched()
     with app.app_context():
         attempts.fail(claimed(search_id), "broken")
     assert client.post(f"/searches/{search_id}/again", headers=JSON).status_code == 410
 
 
-def test_with_redis_away_the_search_waits_and_says_so(app: Flask, client: Browser) -> None:
+def test_without_redis_the_search_waits_and_the_page_says_so(app: Flask, client: Browser) -> None:
     search_id = client.searched()
     notice = client.get(f"/searches/{search_id}/status").json["notice"]
     assert notice
@@ -280,7 +273,7 @@ class TestWithRedis:
             assert queue.live_job_ids() == {str(search_id)}
         assert client.get(f"/searches/{search_id}/status").json["notice"] is None
 
-    def test_a_hung_redis_delays_a_search_by_a_moment_only(
+    def test_a_hung_redis_delays_a_search_only_briefly(
         self, redis: RedisUnderTest, app: Flask, client: Browser
     ) -> None:
         client.searched()
@@ -296,7 +289,9 @@ class TestWithRedis:
 
 
 @BOTH
-def test_pictures_as_they_came_are_not_kept_for_long(app: Flask, client: Browser, settings: Settings) -> None:
+def test_original_files_of_failed_searches_are_removed_after_a_day(
+    app: Flask, client: Browser, settings: Settings
+) -> None:
     failed, waiting, young = (client.searched() for _ in range(3))
     with app.app_context():
         attempts.fail(claimed(failed), "no_index")
@@ -309,7 +304,7 @@ def test_pictures_as_they_came_are_not_kept_for_long(app: Flask, client: Browser
     assert client.post(f"/searches/{young}/again").status_code == 303
 
 
-def test_old_searches_of_visitors_are_thrown_away_and_others_kept(
+def test_old_searches_of_visitors_are_deleted_and_others_are_kept(
     app: Flask, client: Browser, settings: Settings
 ) -> None:
     account = Browser(app)

@@ -1,4 +1,4 @@
-"""Headers and cookies; what an error tells, and what a log holds."""
+"""Headers, cookies, error answers and logs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PAGES = ["/", "/login", "/nothing", "/healthz", "/static/0/css/base.css", "/api/
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_answer_carries_the_headers(client: Browser, page: str) -> None:
+def test_every_response_has_the_security_headers(client: Browser, page: str) -> None:
     headers = client.get(page).headers
     assert headers["Content-Security-Policy"] == POLICY
     assert headers["X-Content-Type-Options"] == "nosniff"
@@ -35,11 +35,11 @@ def test_every_answer_carries_the_headers(client: Browser, page: str) -> None:
     assert "Server" not in headers
 
 
-def test_pages_are_kept_by_no_cache(client: Browser) -> None:
+def test_pages_are_not_cached(client: Browser) -> None:
     assert client.get("/history").headers["Cache-Control"] == "no-store"
 
 
-def test_cookies_are_for_this_site_and_not_for_scripts(maria: Browser) -> None:
+def test_cookies_are_same_site_and_hidden_from_scripts(maria: Browser) -> None:
     maria.post("/logout")
     answer = maria.login(remember="y")
     cookies = answer.headers.getlist("Set-Cookie")
@@ -55,12 +55,12 @@ class TestProduction:
     def environ(self) -> dict[str, str]:
         return {"APP_ENV": "production"}
 
-    def test_cookies_travel_encrypted_only(self, client: Browser) -> None:
+    def test_cookies_are_sent_only_over_https(self, client: Browser) -> None:
         cookies = client.get("/").headers.getlist("Set-Cookie")
         assert cookies
         assert all("Secure" in cookie for cookie in cookies)
 
-    def test_browsers_are_told_to_stay_with_https(self, client: Browser) -> None:
+    def test_browsers_are_told_to_use_https(self, client: Browser) -> None:
         assert "Strict-Transport-Security" in client.get("/", base_url="https://localhost").headers
         assert "Strict-Transport-Security" not in client.get("/").headers
 
@@ -74,7 +74,7 @@ class TestProduction:
         ("POST", "/searches", 400, "csrf"),
     ],
 )
-def test_errors_are_pages_for_people_and_json_for_scripts(
+def test_errors_are_pages_for_browsers_and_json_for_scripts(
     client: Browser, method: str, path: str, status: int, code: str
 ) -> None:
     page = client.client.open(path, method=method)
@@ -89,7 +89,7 @@ def broken(app: Flask) -> None:
         raise ValueError("the secret path /home/maria/holiday.jpg")
 
 
-def test_an_unexpected_error_tells_nothing_of_the_inside(app: Flask, client: Browser) -> None:
+def test_an_unexpected_error_reveals_no_internals(app: Flask, client: Browser) -> None:
     broken(app)
     for headers in (JSON, {}):
         answer = client.get("/broken", headers=headers)
@@ -100,7 +100,7 @@ def test_an_unexpected_error_tells_nothing_of_the_inside(app: Flask, client: Bro
 
 @pytest.fixture
 def log(settings: Settings) -> Iterator[io.StringIO]:
-    """What is logged, as the running site writes it."""
+    """The log, in the format of the running site."""
     handlers, level = logging.root.handlers[:], logging.root.level
     app_logging.configure(settings)
     stream = io.StringIO()
@@ -123,14 +123,14 @@ def test_a_request_is_one_line_of_json_with_an_id(client: Browser, log: io.Strin
     assert (line["route"], line["status"], line["method"]) == ("/history", 200, "GET")
 
 
-def test_an_id_that_came_along_is_kept_where_it_is_sane(client: Browser) -> None:
+def test_a_valid_request_id_is_kept(client: Browser) -> None:
     given = {"X-Request-ID": "abc-123-def-456"}
     assert client.get("/healthz", headers=given).headers["X-Request-ID"] == "abc-123-def-456"
     forged = {"X-Request-ID": 'x"} {"level": "forged'}
     assert "forged" not in client.get("/healthz", headers=forged).headers["X-Request-ID"]
 
 
-def test_logs_hold_no_secrets_and_no_names(app: Flask, client: Browser, log: io.StringIO) -> None:
+def test_logs_contain_no_secrets_and_no_names(app: Flask, client: Browser, log: io.StringIO) -> None:
     broken(app)
     client.signup("maria")
     search = client.search(filename="holiday.jpg").json
@@ -151,7 +151,9 @@ def test_logs_hold_no_secrets_and_no_names(app: Flask, client: Browser, log: io.
         assert found.value not in text
 
 
-def test_an_error_is_logged_with_its_kind_and_place(app: Flask, client: Browser, log: io.StringIO) -> None:
+def test_an_error_is_logged_with_its_type_and_traceback(
+    app: Flask, client: Browser, log: io.StringIO
+) -> None:
     broken(app)
     client.get("/broken")
     (error,) = [line for line in lines(log) if line["level"] == "error"]

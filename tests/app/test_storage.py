@@ -1,4 +1,4 @@
-"""Stored pictures: whole or not at all, under names of our own, and gone when their rows are."""
+"""Stored pictures: written completely or not at all, under generated names, and removed with their rows."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def files(settings: Settings) -> set[str]:
 
 
 def age(path: Path) -> None:
-    """Let a file be older than any upload that is under way."""
+    """Make a file older than any upload in progress."""
     then = time.time() - 2 * storage.ORPHAN_AGE
     os.utime(path, (then, then))
 
 
-def test_a_file_is_what_was_sent_from_its_beginning(settings: Settings) -> None:
+def test_a_stream_is_stored_from_its_beginning(settings: Settings) -> None:
     stream = io.BytesIO(b"picture")
     stream.read(3)
     name = storage.save_original(stream)
@@ -37,7 +37,7 @@ def test_a_file_is_what_was_sent_from_its_beginning(settings: Settings) -> None:
     assert files(settings) == {name}
 
 
-def test_a_write_that_breaks_off_leaves_nothing(settings: Settings) -> None:
+def test_an_interrupted_write_leaves_nothing(settings: Settings) -> None:
     class Broken(io.BytesIO):
         def read(self, size: int | None = -1) -> bytes:
             raise ConnectionResetError
@@ -50,17 +50,17 @@ def test_a_write_that_breaks_off_leaves_nothing(settings: Settings) -> None:
 @pytest.mark.parametrize(
     "name", ["../vitrine.db", "/etc/passwd", "a.upload", "", "a" * 32 + ".exe", "a" * 32 + ".upload\n"]
 )
-def test_only_names_of_our_own_are_paths(name: str) -> None:
+def test_only_generated_names_are_accepted(name: str) -> None:
     with pytest.raises(ValueError, match="name"):
         storage.path_of(name)
 
 
-def test_previews_of_earlier_versions_are_known_for_what_they_are() -> None:
+def test_previews_of_earlier_versions_have_their_media_type() -> None:
     names = (storage.save_preview(io.BytesIO(b"x")), f"{'a' * 32}.webp")
     assert [storage.preview_type(name) for name in names] == ["image/jpeg", "image/webp"]
 
 
-def test_old_files_without_a_row_are_swept_and_others_stay(settings: Settings) -> None:
+def test_old_files_without_a_row_are_removed_and_others_are_kept(settings: Settings) -> None:
     search_id = waiting_search()
     (kept,) = files(settings)
     orphans = [storage.save_original(io.BytesIO(b"x")), storage.save_preview(io.BytesIO(b"x"))]
@@ -76,15 +76,15 @@ def test_old_files_without_a_row_are_swept_and_others_stay(settings: Settings) -
     assert row(search_id).upload is not None
 
 
-def test_sweeping_before_anything_was_stored_finds_nothing() -> None:
+def test_removing_orphans_before_the_first_upload_finds_nothing() -> None:
     assert storage.remove_orphans() == 0
 
 
-def test_a_file_that_has_gone_already_can_be_removed() -> None:
+def test_removing_a_missing_file_is_no_error() -> None:
     storage.remove([f"{uuid.uuid4().hex}.upload"])
 
 
-def test_a_file_that_cannot_be_removed_does_not_undo_the_deletion(
+def test_a_file_that_cannot_be_removed_does_not_prevent_the_deletion(
     app: Flask, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def forbidden(path: Path, missing_ok: bool = False) -> None:

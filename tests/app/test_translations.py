@@ -1,4 +1,4 @@
-"""The Chinese catalogue says all that the English pages say."""
+"""The Chinese catalogue is complete, consistent and compiled."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TRANSLATIONS = APP / "translations"
 COMPILED = TRANSLATIONS / "zh_Hans" / "LC_MESSAGES" / "messages.mo"
 SOURCE = COMPILED.with_suffix(".po")
 KEYWORDS = DEFAULT_KEYWORDS | {"_l": None, "lazy_gettext": None}
-MEND = "run the commands in app/translations/babel.cfg"
+HINT = "run the commands in app/translations/babel.cfg"
 PLACEHOLDER = re.compile(r"%\(\w+\)s|\{\w+\}|<[^>]+>")
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 
@@ -44,22 +44,22 @@ def in_use() -> set[str]:
 
 
 def is_wrong(message: Message) -> bool:
-    """Whether a translation is unfinished, not Chinese, or lacks a placeholder or tag of the original."""
+    """Return whether a translation is unfinished, not Chinese, or lacks a placeholder or tag."""
     needed = set(PLACEHOLDER.findall(texts(message.id)[-1]))
     return message.fuzzy or any(
         not CHINESE.search(text) or set(PLACEHOLDER.findall(text)) != needed for text in texts(message.string)
     )
 
 
-def test_the_catalogue_holds_every_text_of_pages_and_code_and_no_other() -> None:
-    assert {singular(message) for message in catalogue()} == in_use(), MEND
+def test_the_catalogue_has_exactly_the_texts_of_pages_and_code() -> None:
+    assert {singular(message) for message in catalogue()} == in_use(), HINT
 
 
-def test_every_text_is_translated_and_keeps_its_placeholders() -> None:
+def test_every_text_is_translated_with_its_placeholders() -> None:
     assert [singular(message) for message in catalogue() if is_wrong(message)] == []
 
 
-def test_the_compiled_catalogue_is_the_one_that_is_read() -> None:
+def test_the_compiled_catalogue_is_current() -> None:
     with COMPILED.open("rb") as file:
         compiled = {singular(message): texts(message.string) for message in read_mo(file) if message.id}
-    assert compiled == {singular(message): texts(message.string) for message in catalogue()}, MEND
+    assert compiled == {singular(message): texts(message.string) for message in catalogue()}, HINT

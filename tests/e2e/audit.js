@@ -1,4 +1,4 @@
-// What is wrong with the page as it stands, as a list of sentences: WCAG 2.2 AA as far as a program can tell.
+// Return a list of faults of the page: WCAG 2.2 AA as far as a program can check it.
 () => {
   const LEAST_TARGET = 24; // CSS pixels, WCAG 2.5.8
   const wrong = [];
@@ -9,7 +9,7 @@
   const complain = (what, elements) => elements.forEach((one) => wrong.push(`${what}: ${outline(one)}`));
 
   // Structure
-  if (!document.documentElement.lang) wrong.push("the page names no language");
+  if (!document.documentElement.lang) wrong.push("the page has no language");
   if (!document.title.trim()) wrong.push("the page has no title");
   if (all("main").length !== 1) wrong.push("there is not exactly one main");
   if (all("h1").filter(heard).length !== 1) wrong.push("there is not exactly one h1");
@@ -17,10 +17,10 @@
   levels.forEach((level, at) => at && level > levels[at - 1] + 1 && wrong.push(`heading ${at + 1} skips a level`));
   const ids = all("[id]").map((element) => element.id);
   const twice = new Set(ids.filter((id, at) => ids.indexOf(id) !== at));
-  twice.forEach((id) => wrong.push(`the id ${id} is there twice`));
+  twice.forEach((id) => wrong.push(`the id ${id} is used twice`));
   for (const name of ["for", "aria-labelledby", "aria-describedby", "aria-controls"]) {
     const dangling = (element) => element.getAttribute(name).split(/\s+/).some((id) => !ids.includes(id));
-    complain(`${name} leads nowhere`, all(`[${name}]`).filter(dangling));
+    complain(`${name} refers to nothing`, all(`[${name}]`).filter(dangling));
   }
 
   // Names
@@ -40,9 +40,9 @@
   const controls = all("a[href], button, summary, input:not([type=hidden]), select, textarea").filter(shown);
   complain("without a name", controls.filter((control) => heard(control) && !name(control)));
   const otherwise = (control) => control.ariaLabel && control.innerText && !name(control).includes(squeezed(control.innerText));
-  complain("called otherwise than it is written", controls.filter(otherwise));
+  complain("accessible name differs from the text", controls.filter(otherwise));
   complain("without alternative text", all("img:not([alt])"));
-  complain("hidden from readers but reached by Tab", all("[aria-hidden=true]").filter((one) => shown(one) && one.matches("a[href]:not([tabindex='-1']), button")));
+  complain("hidden from screen readers but reachable by Tab", all("[aria-hidden=true]").filter((one) => shown(one) && one.matches("a[href]:not([tabindex='-1']), button")));
 
   // Contrast
   const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
@@ -79,7 +79,7 @@
   };
   complain("too faint", all("body *").filter((one) => written(one) && shown(one) && !one.closest(":disabled, template") && faint(one)));
 
-  // Room
+  // Space
   const width = document.documentElement.clientWidth;
   if (document.documentElement.scrollWidth > width) wrong.push(`the page is ${document.documentElement.scrollWidth} px wide on ${width}`);
   const inText = (element) => element.matches("p a, li p a") && !element.classList.contains("button");
@@ -88,6 +88,6 @@
     return Math.min(box.width, box.height) < LEAST_TARGET && !element.closest(".visually-hidden");
   };
   complain("too small to hit", controls.filter((control) => !inText(control) && small(control)));
-  complain("sticks out of the page", controls.filter((control) => control.getBoundingClientRect().right > width + 1));
+  complain("extends beyond the page", controls.filter((control) => control.getBoundingClientRect().right > width + 1));
   return wrong;
 }

@@ -1,4 +1,4 @@
-"""One site for all tests of this room, and browsers that visit it."""
+"""One site for all tests of this folder, and the browsers that visit it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """Chromium; every visitor has a profile of its own in it."""
+    """Chromium, in which every visitor has a separate profile."""
     program = chromium()
     if program is None:
         pytest.skip(INSTALL)
@@ -45,7 +45,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A gallery of `PICTURES` pictures."""
+    """The folder of a gallery with `PICTURES` pictures."""
     root = tmp_path_factory.mktemp("gallery")
     for number in range(PICTURES):
         width, height = SIZE
@@ -58,7 +58,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def site(
     browser: Browser, pictures: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Installation]:
-    """The site, served and searched; `browser` comes first, so that without one nothing is started."""
+    """The running site. It depends on `browser`, so that nothing is started without one."""
     directory = tmp_path_factory.mktemp("site")
     with redis_server() as redis, own_database() as database:
         site = Installation(directory, redis, MAX_UPLOAD_MB=str(MAX_UPLOAD_MB), **database)
@@ -69,32 +69,32 @@ def site(
 
 @pytest.fixture
 def visit(browser: Browser, site: Installation) -> Iterator[Visit]:
-    """Comes by with a new browser, and with options of ``Browser.new_context``."""
+    """Return a function that makes a new visitor, with options of ``Browser.new_context``."""
     visitors: list[Visitor] = []
     with contextlib.ExitStack() as contexts:
 
-        def come(**options: Any) -> Visitor:
+        def new_visitor(**options: Any) -> Visitor:
             visitors.append(Visitor(browser, site.url, **options))
             contexts.callback(visitors[-1].context.close)
             return visitors[-1]
 
-        yield come
+        yield new_visitor
         assert [said for visitor in visitors for said in visitor.unexpected()] == []
 
 
 @pytest.fixture
 def visitor(visit: Visit) -> Visitor:
-    """Someone who has not been here before."""
+    """A visitor without cookies."""
     return visit()
 
 
 @pytest.fixture(scope="session")
 def picture(pictures: Path) -> Path:
-    """A picture that the gallery holds."""
+    """A picture of the gallery."""
     return pictures / "b" / "picture-07.jpg"
 
 
 @pytest.fixture(scope="session")
 def other_picture(pictures: Path) -> Path:
-    """Another picture that the gallery holds."""
+    """Another picture of the gallery."""
     return pictures / "a" / "picture-30.jpg"

@@ -1,3 +1,5 @@
+"""Signing up, passwords, tokens and deletion of accounts, in a real browser."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -11,14 +13,14 @@ from tests.support.web import PASSWORD
 RULES = ("length", "digits", "similar", "common")
 
 
-def expect_rules_met(page: Page, **wanted: str) -> None:
+def expect_rules_met(page: Page, **exceptions: str) -> None:
     for rule in RULES:
         expect(page.locator(f".rule[data-rule={rule}]")).to_have_attribute(
-            "data-met", wanted.get(rule, "true")
+            "data-met", exceptions.get(rule, "true")
         )
 
 
-def test_the_password_rules_are_ticked_as_one_types_and_hold_when_sent(visitor: Visitor) -> None:
+def test_the_password_rules_are_ticked_while_typing_and_enforced_when_submitted(visitor: Visitor) -> None:
     page = visitor.page
     visitor.open("/signup")
     page.get_by_label("Name").fill("wolkenreiter")
@@ -50,7 +52,7 @@ def test_a_password_can_be_shown(visitor: Visitor) -> None:
     expect(password).to_have_attribute("type", "text")
 
 
-def test_after_logging_out_no_page_of_the_account_can_be_seen(visitor: Visitor, picture: Path) -> None:
+def test_after_logging_out_no_page_of_the_account_can_be_opened(visitor: Visitor, picture: Path) -> None:
     visitor.signup("lena")
     path = visitor.search(picture)
     visitor.open(path)
@@ -58,7 +60,7 @@ def test_after_logging_out_no_page_of_the_account_can_be_seen(visitor: Visitor, 
     visitor.expects("status of 404")
     visitor.page.go_back()
     visitor.page.go_back()
-    expect(visitor.page.get_by_role("heading", level=1)).to_have_text("There is nothing here")
+    expect(visitor.page.get_by_role("heading", level=1)).to_have_text("Not found")
     assert visitor.page.url.endswith(path)
     assert visitor.statuses(path, f"{path}/picture", f"{path}/status") == [404, 404, 404]
     visitor.open("/history")
@@ -76,7 +78,7 @@ def test_history_follows_the_account_to_another_browser(visit: Visit, picture: P
     there.page.get_by_label("Name").fill("oskar")
     there.page.get_by_label("Password", exact=True).fill("not-the-password")
     there.page.get_by_role("button", name="Log in").click()
-    expect(there.page.get_by_text("Name and password do not belong together.")).to_be_visible()
+    expect(there.page.get_by_text("Incorrect name or password.")).to_be_visible()
     there.page.get_by_label("Password", exact=True).fill(PASSWORD)
     there.page.get_by_role("button", name="Log in").click()
     there.wait_for_results()
@@ -84,14 +86,14 @@ def test_history_follows_the_account_to_another_browser(visit: Visit, picture: P
     assert there.results() == here.results()
 
 
-def test_an_api_token_is_made_shown_once_and_revoked(visitor: Visitor) -> None:
+def test_an_api_token_is_created_shown_once_and_revoked(visitor: Visitor) -> None:
     page = visitor.page
     visitor.signup("ruth")
     visitor.open("/account")
     tokens = page.locator("#tokens")
-    tokens.get_by_label("Name").fill("catalogue")
-    tokens.get_by_role("button", name="Make a token").click()
-    expect(tokens.get_by_text("Copy it now: it is shown only this once.")).to_be_visible()
+    tokens.get_by_label("Token name").fill("catalogue")
+    tokens.get_by_role("button", name="Create a token").click()
+    expect(tokens.get_by_text("Copy it now: it will not be shown again.")).to_be_visible()
     visitor.open("/account")
     expect(tokens.get_by_text("Copy it now")).to_have_count(0)
     row = tokens.locator(".rows > li").filter(has_text="catalogue")
@@ -100,7 +102,7 @@ def test_an_api_token_is_made_shown_once_and_revoked(visitor: Visitor) -> None:
     expect(page.get_by_text("catalogue", exact=True)).to_have_count(0)
 
 
-def test_a_deleted_account_takes_its_searches_along(visitor: Visitor, picture: Path) -> None:
+def test_deleting_an_account_deletes_its_searches(visitor: Visitor, picture: Path) -> None:
     visitor.signup("ines")
     path = visitor.search(picture)
     visitor.open("/account")
@@ -108,5 +110,5 @@ def test_a_deleted_account_takes_its_searches_along(visitor: Visitor, picture: P
         PASSWORD
     )
     visitor.page.get_by_role("button", name="Delete my account and all its data").click()
-    expect(visitor.page.get_by_text("Your account is deleted")).to_be_visible()
+    expect(visitor.page.get_by_text("Your account has been deleted")).to_be_visible()
     assert visitor.statuses(path) == [404]

@@ -1,3 +1,5 @@
+"""The history in a real browser: opening, repeating and deleting past searches."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -7,7 +9,9 @@ from playwright.sync_api import expect
 from tests.support.visitor import Visitor
 
 
-def test_a_past_search_opens_with_the_same_ten(visitor: Visitor, picture: Path, other_picture: Path) -> None:
+def test_a_past_search_opens_with_the_same_results(
+    visitor: Visitor, picture: Path, other_picture: Path
+) -> None:
     visitor.search(picture)
     found = visitor.results()
     visitor.search(other_picture)
@@ -19,11 +23,11 @@ def test_a_past_search_opens_with_the_same_ten(visitor: Visitor, picture: Path, 
     visitor.search_path()
     assert visitor.results() == found
     visitor.open()
-    expect(visitor.page.get_by_role("heading", name="Your latest searches")).to_be_visible()
+    expect(visitor.page.get_by_role("heading", name="Your recent searches")).to_be_visible()
     expect(visitor.page.locator(".past")).to_have_count(2)
 
 
-def test_searching_again_is_a_new_search_with_the_same_ten(visitor: Visitor, picture: Path) -> None:
+def test_searching_again_is_a_new_search_with_the_same_results(visitor: Visitor, picture: Path) -> None:
     path = visitor.search(picture)
     found = visitor.results()
     visitor.page.get_by_role("button", name="Search again").click()
@@ -34,7 +38,9 @@ def test_searching_again_is_a_new_search_with_the_same_ten(visitor: Visitor, pic
     expect(visitor.page.locator(".past")).to_have_count(2)
 
 
-def test_one_search_is_deleted_after_a_question(visitor: Visitor, picture: Path, other_picture: Path) -> None:
+def test_one_search_is_deleted_after_confirmation(
+    visitor: Visitor, picture: Path, other_picture: Path
+) -> None:
     kept, gone = visitor.search(picture), visitor.search(other_picture)
     visitor.open("/history")
     newest = visitor.page.locator(".past").first
@@ -48,7 +54,7 @@ def test_one_search_is_deleted_after_a_question(visitor: Visitor, picture: Path,
     assert visitor.statuses(kept, gone, f"{gone}/picture", f"{gone}/status") == [200, 404, 404, 404]
 
 
-def test_all_searches_are_deleted_after_a_question(
+def test_all_searches_are_deleted_after_confirmation(
     visitor: Visitor, picture: Path, other_picture: Path
 ) -> None:
     paths = [visitor.search(picture), visitor.search(other_picture)]

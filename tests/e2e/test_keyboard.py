@@ -1,3 +1,5 @@
+"""Everything can be done with the keyboard, and the focus is always visible."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -13,17 +15,17 @@ RING = """() => {
 
 
 def tab_to(page: Page, name: str) -> None:
-    """Press Tab until the element of this name has the focus; every stop on the way must show its own."""
+    """Press Tab until the element with this name has the focus; every focused element must show it."""
     for _ in range(30):
         page.keyboard.press("Tab")
         assert page.evaluate(RING), page.evaluate("document.activeElement.outerHTML")
         focused = page.locator(":focus")
         if name in (focused.get_attribute("aria-label"), focused.inner_text().strip()):
             return
-    raise AssertionError(f"no stop called {name}")
+    raise AssertionError(f"Tab does not reach {name!r}")
 
 
-def test_the_first_stop_leads_past_the_header(visitor: Visitor) -> None:
+def test_the_first_link_skips_the_header(visitor: Visitor) -> None:
     page = visitor.page
     visitor.open()
     page.keyboard.press("Tab")
@@ -37,7 +39,9 @@ def test_the_first_stop_leads_past_the_header(visitor: Visitor) -> None:
 
 def test_a_search_from_beginning_to_end_needs_no_mouse(visitor: Visitor, picture: Path) -> None:
     page = visitor.page
-    page.on("filechooser", lambda chooser: None)  # from now on; to ask for it only below may be too late
+    page.on(
+        "filechooser", lambda chooser: None
+    )  # registered early, since waiting for it only below may be too late
     visitor.open()
     tab_to(page, "Choose a picture")
     with page.expect_file_chooser() as chooser:
@@ -52,7 +56,7 @@ def test_a_search_from_beginning_to_end_needs_no_mouse(visitor: Visitor, picture
     expect(page.locator("a[data-enlarge]").first).to_be_focused()
 
 
-def test_pictures_are_enlarged_and_turned_over_by_keyboard(visitor: Visitor, picture: Path) -> None:
+def test_pictures_are_enlarged_and_browsed_by_keyboard(visitor: Visitor, picture: Path) -> None:
     page = visitor.page
     visitor.search(picture)
     second = visitor.results()[1]
@@ -74,7 +78,7 @@ def test_pictures_are_enlarged_and_turned_over_by_keyboard(visitor: Visitor, pic
     expect(page.locator("a[data-enlarge]").last).to_be_focused()
 
 
-def test_the_enlarged_picture_leads_to_those_similar_to_it(visitor: Visitor, picture: Path) -> None:
+def test_find_similar_works_from_the_enlarged_picture(visitor: Visitor, picture: Path) -> None:
     visitor.search(picture)
     third = visitor.results()[2].name
     visitor.page.locator("a[data-enlarge]").nth(2).click()
@@ -84,7 +88,7 @@ def test_the_enlarged_picture_leads_to_those_similar_to_it(visitor: Visitor, pic
     visitor.wait_for_results()
 
 
-def test_the_menu_closes_with_escape_and_gives_the_focus_back(visitor: Visitor) -> None:
+def test_the_menu_closes_on_escape_and_returns_the_focus(visitor: Visitor) -> None:
     page = visitor.page
     visitor.open("/about")
     tab_to(page, "Appearance")

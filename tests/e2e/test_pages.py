@@ -1,3 +1,5 @@
+"""Every page is accessible and fits the screen, at several sizes, themes and languages."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -13,7 +15,7 @@ from tests.support.visitor import Visitor
 AUDIT = Path(__file__).with_name("audit.js").read_text()
 DESKTOP, PHONE, SMALL_PHONE = ({"width": width, "height": 800} for width in (1280, 390, 320))
 TOUCH = {"is_mobile": True, "has_touch": True}
-WAYS = {
+DEVICES = {
     "desktop, light": {"viewport": DESKTOP, "color_scheme": "light"},
     "desktop, dark, Chinese": {"viewport": DESKTOP, "color_scheme": "dark", "locale": "zh-CN"},
     "phone, dark": {"viewport": PHONE, "color_scheme": "dark", **TOUCH},
@@ -23,7 +25,7 @@ WAYS = {
 
 @pytest.fixture(scope="module")
 def resident(browser: Browser, site: Installation, picture: Path) -> tuple[StorageState, str]:
-    """The cookies of an account with a search, and the search's path."""
+    """The cookies of an account with a search, and the path of the search."""
     visitor = Visitor(browser, site.url)
     visitor.signup("a-name-as-long-as-it-may-be-1234")
     path = visitor.search(picture)
@@ -33,7 +35,7 @@ def resident(browser: Browser, site: Installation, picture: Path) -> tuple[Stora
 
 
 def audited(visitor: Visitor, path: str, *clicks: str) -> list[str]:
-    """What is wrong with a page, once these have been clicked on it."""
+    """Return what is wrong with a page after clicking on these elements."""
     visitor.open(path)
     for selector in clicks:
         visitor.page.locator(selector).first.click()
@@ -41,12 +43,12 @@ def audited(visitor: Visitor, path: str, *clicks: str) -> list[str]:
     return [f"{path}: {wrong}" for wrong in visitor.page.evaluate(AUDIT)]
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("device", DEVICES)
 def test_every_page_fits_and_is_accessible(
-    visit: Visit, resident: tuple[StorageState, str], way: str
+    visit: Visit, resident: tuple[StorageState, str], device: str
 ) -> None:
     cookies, path = resident
-    options: dict[str, Any] = WAYS[way]
+    options: dict[str, Any] = DEVICES[device]
     guest, account = visit(**options), visit(**options, storage_state=cookies)
     guest.expects("status of 404")
     account.open("/gallery")
@@ -70,7 +72,7 @@ def test_every_page_fits_and_is_accessible(
     assert wrong == []
 
 
-def test_the_audit_sees_what_is_wrong(visitor: Visitor) -> None:
+def test_the_audit_finds_known_faults(visitor: Visitor) -> None:
     visitor.open()
     assert visitor.page.evaluate(AUDIT) == []
     visitor.page.evaluate(
@@ -87,13 +89,13 @@ def test_the_audit_sees_what_is_wrong(visitor: Visitor) -> None:
     )
     found = "\n".join(visitor.page.evaluate(AUDIT))
     for complaint in (
-        *("names no language", "skips a level", "id main is there twice", "leads nowhere", "without a name"),
-        *("called otherwise", "without alternative text", "too faint", "px wide on", "too small to hit"),
+        *("has no language", "skips a level", "id main is used twice", "refers to nothing", "without a name"),
+        *("differs from the text", "without alternative text", "too faint", "px wide on", "too small to hit"),
     ):
         assert complaint in found
 
 
-def test_static_files_are_fetched_once(visitor: Visitor) -> None:
+def test_static_files_are_downloaded_once(visitor: Visitor) -> None:
     fetched = """() => performance.getEntriesByType("resource")
       .filter((entry) => entry.name.includes("/static/") && entry.transferSize > 0).length"""
     visitor.open("/about")

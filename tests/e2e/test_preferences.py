@@ -1,3 +1,5 @@
+"""Language and theme in a real browser."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -7,14 +9,14 @@ from playwright.sync_api import Page, expect
 from tests.e2e.conftest import Visit
 from tests.support.visitor import Visitor
 
-HEADING = "放上一张图，找到最像它的十张"
+HEADING = "上传一张图片，找出最相似的十张"
 
 
 def expect_language(page: Page, tag: str) -> None:
     expect(page.locator("html")).to_have_attribute("lang", tag)
 
 
-def test_a_chinese_browser_is_answered_in_chinese(visit: Visit, picture: Path) -> None:
+def test_a_chinese_browser_gets_chinese_pages(visit: Visit, picture: Path) -> None:
     visitor = visit(locale="zh-CN")
     page = visitor.page
     visitor.open()
@@ -29,7 +31,7 @@ def test_a_chinese_browser_is_answered_in_chinese(visit: Visit, picture: Path) -
     expect(page.get_by_text("10 张相似图片")).to_be_visible()
 
 
-def test_chinese_chosen_by_hand_stays_while_one_looks_around(visitor: Visitor) -> None:
+def test_a_chosen_language_stays_from_page_to_page(visitor: Visitor) -> None:
     page = visitor.page
     visitor.open("/gallery?q=picture-1")
     expect_language(page, "en")
@@ -44,7 +46,7 @@ def test_chinese_chosen_by_hand_stays_while_one_looks_around(visitor: Visitor) -
     expect_language(page, "en")
 
 
-def test_the_dark_theme_chosen_by_hand_holds_at_once_and_after_reloading(visit: Visit) -> None:
+def test_a_chosen_theme_applies_at_once_and_after_reloading(visit: Visit) -> None:
     visitor = visit(color_scheme="light")
     page = visitor.page
     visitor.open("/about")
@@ -60,7 +62,7 @@ def test_the_dark_theme_chosen_by_hand_holds_at_once_and_after_reloading(visit: 
     assert background(page) != light
 
 
-def test_the_system_s_theme_is_followed_until_one_is_chosen(visit: Visit) -> None:
+def test_the_theme_follows_the_system_until_one_is_chosen(visit: Visit) -> None:
     shades = set()
     for scheme in ("light", "dark"):
         visitor = visit(color_scheme=scheme)

@@ -1,3 +1,5 @@
+"""Searches are visible only to their owner."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -7,7 +9,7 @@ from playwright.sync_api import expect
 from tests.e2e.conftest import Visit
 
 
-def test_nobody_else_can_see_a_search_or_its_picture(visit: Visit, picture: Path) -> None:
+def test_others_cannot_see_a_search_or_its_picture(visit: Visit, picture: Path) -> None:
     owner, anonymous, other = visit(), visit(), visit()
     owner.signup("emma")
     path = owner.search(picture)
@@ -18,13 +20,13 @@ def test_nobody_else_can_see_a_search_or_its_picture(visit: Visit, picture: Path
         assert stranger.statuses(*paths) == [404, 404, 404]
         stranger.expects("status of 404")
         stranger.open(path)
-        expect(stranger.page.get_by_role("heading", level=1)).to_have_text("There is nothing here")
+        expect(stranger.page.get_by_role("heading", level=1)).to_have_text("Not found")
         expect(stranger.page.locator("body")).not_to_contain_text(picture.name)
         stranger.open("/history")
         expect(stranger.page.locator(f'a[href="{path}"]')).to_have_count(0)
 
 
-def test_an_anonymous_search_belongs_to_its_browser_alone(visit: Visit, picture: Path) -> None:
+def test_an_anonymous_search_is_visible_only_in_its_browser(visit: Visit, picture: Path) -> None:
     owner, stranger = visit(), visit()
     path = owner.search(picture)
     owner.open("/history")

@@ -1,3 +1,5 @@
+"""Files that cannot be searched with are explained, and the next one is accepted."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -12,30 +14,30 @@ from tests.support.visitor import Visitor
 
 
 class Wrong(NamedTuple):
-    """A file that is no picture to search with, and what is said about it."""
+    """A file that is refused, and the message that is shown."""
 
     name: str
     content: bytes
     media_type: str
-    said: str
-    status: int | None = None  # of the server's answer, where the browser cannot tell
+    message: str
+    status: int | None = None  # of the response, if only the server finds out
 
     def file(self) -> FilePayload:
         return {"name": self.name, "mimeType": self.media_type, "buffer": self.content}
 
 
-UNREADABLE = "This is not a picture that can be read."
+UNSUPPORTED = "This file is not a supported picture."
 WRONG = [
-    Wrong("a text.jpg", b"just a text\n", "image/jpeg", UNREADABLE, 415),
-    Wrong("a text.txt", b"just a text\n", "text/plain", UNREADABLE),
-    Wrong("nothing.png", b"", "image/png", "No picture was sent, or it is empty."),
+    Wrong("a text.jpg", b"just a text\n", "image/jpeg", UNSUPPORTED, 415),
+    Wrong("a text.txt", b"just a text\n", "text/plain", UNSUPPORTED),
+    Wrong("nothing.png", b"", "image/png", "No picture was sent, or the file is empty."),
     Wrong("large.png", bytes((MAX_UPLOAD_MB << 20) + 1), "image/png", "The file is too large."),
     Wrong("wide.gif", gif(8000, 5001), "image/gif", "more than 40 million pixels"),
 ]
 
 
 @pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: wrong.name)
-def test_a_wrong_file_is_explained_and_the_next_one_is_taken(
+def test_a_wrong_file_is_explained_and_the_next_one_is_accepted(
     visitor: Visitor, picture: Path, wrong: Wrong
 ) -> None:
     page = visitor.page
@@ -44,7 +46,7 @@ def test_a_wrong_file_is_explained_and_the_next_one_is_taken(
     if wrong.status:
         visitor.expects(f"status of {wrong.status}")
         page.click("[data-submit]")
-    expect(page.get_by_role("alert")).to_contain_text(wrong.said)
+    expect(page.get_by_role("alert")).to_contain_text(wrong.message)
     visitor.choose(picture)
     expect(page.get_by_role("alert")).to_be_hidden()
     page.click("[data-submit]")
@@ -52,7 +54,7 @@ def test_a_wrong_file_is_explained_and_the_next_one_is_taken(
     assert visitor.results()[0].name == picture.name
 
 
-def test_a_picture_that_breaks_off_is_explained_on_the_search_s_page(visitor: Visitor, picture: Path) -> None:
+def test_a_truncated_picture_is_explained_on_the_page_of_the_search(visitor: Visitor, picture: Path) -> None:
     content = picture.read_bytes()
     visitor.submit({"name": "half.jpg", "mimeType": "image/jpeg", "buffer": content[: len(content) // 2]})
     page = visitor.page
@@ -71,7 +73,7 @@ def test_without_a_script_the_server_explains_a_wrong_file(visit: Visit, picture
     visitor.open()
     visitor.choose(wrong.file())
     visitor.page.get_by_role("button", name="Search", exact=True).click()
-    expect(visitor.page.get_by_role("alert")).to_contain_text(wrong.said)
+    expect(visitor.page.get_by_role("alert")).to_contain_text(wrong.message)
     visitor.choose(picture)
     visitor.page.get_by_role("button", name="Search", exact=True).click()
     visitor.wait_for_results()

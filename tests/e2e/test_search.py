@@ -1,3 +1,5 @@
+"""Searching in a real browser, from choosing a picture to the results."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -20,7 +22,7 @@ def assert_ten_best_first(hits: list[Hit]) -> None:
     assert all(-1 <= score <= 1 for score in scores)
 
 
-def test_a_picture_dropped_on_the_page_finds_its_ten_most_similar(visitor: Visitor, picture: Path) -> None:
+def test_a_picture_dropped_on_the_page_finds_the_ten_most_similar(visitor: Visitor, picture: Path) -> None:
     visitor.open()
     visitor.drop(picture)
     expect(visitor.page.get_by_alt_text("The picture you chose")).to_be_visible()
@@ -35,7 +37,7 @@ def test_a_picture_dropped_on_the_page_finds_its_ten_most_similar(visitor: Visit
     assert visitor.page.title().startswith(f"Pictures similar to {picture.name}")
 
 
-def test_a_pasted_picture_is_taken(visitor: Visitor) -> None:
+def test_a_pasted_picture_is_accepted(visitor: Visitor) -> None:
     visitor.open()
     visitor.page.evaluate(
         """async () => {
@@ -51,7 +53,7 @@ def test_a_pasted_picture_is_taken(visitor: Visitor) -> None:
     assert_ten_best_first(visitor.results())
 
 
-def test_the_stages_of_a_search_go_by_in_every_tab(
+def test_every_tab_shows_the_stages_of_a_search(
     site: Installation, visitor: Visitor, gate: Gate, picture: Path, other_picture: Path
 ) -> None:
     page = visitor.page
@@ -86,7 +88,7 @@ def test_a_double_click_makes_one_search(visitor: Visitor, picture: Path) -> Non
     expect(visitor.page.locator(".past")).to_have_count(1)
 
 
-def test_a_sample_and_a_hit_lead_to_pictures_similar_to_them(visitor: Visitor) -> None:
+def test_samples_and_results_can_be_searched_with(visitor: Visitor) -> None:
     visitor.open()
     visitor.page.locator(".strip button").nth(2).click()
     visitor.wait_for_results()
@@ -100,7 +102,7 @@ def test_a_sample_and_a_hit_lead_to_pictures_similar_to_them(visitor: Visitor) -
     assert_ten_best_first(visitor.results())
 
 
-def test_a_choice_can_be_taken_back(visitor: Visitor, picture: Path) -> None:
+def test_a_chosen_picture_can_be_removed(visitor: Visitor, picture: Path) -> None:
     visitor.open()
     visitor.choose(picture)
     visitor.page.get_by_role("button", name="Remove").click()
@@ -108,7 +110,7 @@ def test_a_choice_can_be_taken_back(visitor: Visitor, picture: Path) -> None:
     expect(visitor.page.locator("[data-submit]")).to_be_hidden()
 
 
-def test_an_upload_can_be_cancelled_and_sent_again(visitor: Visitor, picture: Path) -> None:
+def test_an_upload_can_be_cancelled_and_repeated(visitor: Visitor, picture: Path) -> None:
     page = visitor.page
     visitor.open()
     visitor.choose(picture)

@@ -1,3 +1,5 @@
+"""Everything also works without JavaScript."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -12,11 +14,11 @@ from tests.support.visitor import Visitor
 
 @pytest.fixture
 def plain(visit: Visit) -> Visitor:
-    """Someone whose browser runs no scripts."""
+    """A visitor whose browser does not run scripts."""
     return visit(java_script_enabled=False)
 
 
-def test_a_search_renews_itself_until_the_ten_are_there(
+def test_the_page_of_a_search_reloads_until_the_results_are_there(
     site: Installation, plain: Visitor, picture: Path
 ) -> None:
     page = plain.page
@@ -24,7 +26,7 @@ def test_a_search_renews_itself_until_the_ten_are_there(
     plain.choose(picture)
     with site.without_worker():
         page.get_by_role("button", name="Search", exact=True).click()
-        expect(page.locator("noscript p")).to_have_text("This page renews itself every two seconds.")
+        expect(page.locator("noscript p")).to_have_text("This page reloads every two seconds.")
         expect(page.get_by_text("number 1 in the queue")).to_be_visible()
     plain.wait_for_results()
     assert plain.results()[0].name == picture.name

@@ -1,4 +1,4 @@
-"""One real site for the room: web process, worker, Redis, and the index of a small gallery."""
+"""One real site for all tests here: web process, worker, Redis, and the index of a small gallery."""
 
 from __future__ import annotations
 
@@ -35,5 +35,5 @@ def site(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[I
 
 @pytest.fixture
 def visitor(site: Installation) -> Visitor:
-    """Somebody who has not been there before."""
+    """A visitor without cookies."""
     return Visitor(site)

@@ -1,4 +1,4 @@
-"""Who may do what: every route, for everybody who may ask; a new one fails until it has a line (row 40)."""
+"""Access to every route, for every kind of client; a new route fails until it has a line here (row 40)."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from tests.support.web import TOKEN, Browser, account_id, photo
 
 
 class Line(NamedTuple):
-    """Status for a visitor, another account and the owner, each with cookies and an account with its token;
-    and for a program that has neither cookie nor token, whose forms lack their CSRF token.
+    """The expected status for a visitor, another account and the owner (accounts with cookies and a bearer
+    token), and for a program that has no cookies, no bearer token and no CSRF token.
     """
 
     visitor: int
@@ -31,7 +31,7 @@ class Line(NamedTuple):
 
 
 PUBLIC = Line(200, 200, 200, 200)
-ONWARD = Line(303, 303, 303, 400)
+REDIRECT = Line(303, 303, 303, 400)
 OWNERS = Line(404, 404, 200, 404)
 OWNERS_FORM = Line(404, 404, 303, 400)
 ACCOUNT = Line(303, 200, 200, 303)
@@ -41,7 +41,7 @@ ROUTES = {
     "GET /": PUBLIC,
     "GET /about": PUBLIC,
     "GET /healthz": PUBLIC,
-    "GET /readyz": Line(503, 503, 503, 503),  # there is no Redis
+    "GET /readyz": Line(503, 503, 503, 503),  # without Redis
     "GET /metrics": PUBLIC,
     "GET /static/<version>/<path:filename>": PUBLIC,
     "GET /gallery": PUBLIC,
@@ -57,18 +57,18 @@ ROUTES = {
     "GET /searches/<uuid:search_id>/picture": OWNERS,
     "GET /api/v1/searches/<uuid:search_id>": Line(401, 404, 200, 401),
     "POST /api/v1/searches": Line(401, 201, 201, 401),
-    "POST /preferences": ONWARD,
+    "POST /preferences": REDIRECT,
     "POST /password-check": Line(415, 415, 415, 400),  # a form is not JSON
-    "POST /searches": ONWARD,
+    "POST /searches": REDIRECT,
     "POST /searches/<uuid:search_id>/again": OWNERS_FORM,
-    "POST /gallery/<item_id>/similar": ONWARD,
+    "POST /gallery/<item_id>/similar": REDIRECT,
     "POST /history/<uuid:search_id>/delete": OWNERS_FORM,
-    "POST /history/delete": ONWARD,
+    "POST /history/delete": REDIRECT,
     "POST /login": Line(422, 303, 303, 400),
     "POST /signup": Line(422, 303, 303, 400),
-    "POST /logout": ONWARD,
+    "POST /logout": REDIRECT,
     "POST /account/password": TO_LOGIN_OR_FORM,
-    "POST /account/logout": ONWARD,
+    "POST /account/logout": REDIRECT,
     "POST /account/delete": TO_LOGIN_OR_FORM,
     "POST /account/tokens": TO_LOGIN_OR_FORM,
     "POST /account/tokens/<int:token_id>/revoke": Line(303, 404, 303, 400),
@@ -76,7 +76,7 @@ ROUTES = {
 
 
 class World:
-    """An owner with a finished search and a token, another account, a visitor with a search of its own."""
+    """An owner with a finished search and a token, another account, and a visitor with a search."""
 
     def __init__(self, app: Flask, settings: Settings) -> None:
         tiny_index(settings)
@@ -128,18 +128,18 @@ def test_row_40_every_route_has_a_line(app: Flask) -> None:
     assert routes(app) == set(ROUTES)
 
 
-def test_row_40_every_page_is_shown_to_whom_it_should_be(world: World) -> None:
+def test_row_40_every_page_is_shown_only_to_those_who_may_see_it(world: World) -> None:
     pages = [route for route in ROUTES if route.startswith("GET")]
     found = {route: Line(*(world.ask(route, who) for who in Line._fields)) for route in pages}
     assert found == {route: ROUTES[route] for route in pages}
 
 
 @pytest.mark.parametrize("route", [route for route in ROUTES if not route.startswith("GET")])
-def test_row_40_a_form_does_for_each_what_it_should(world: World, route: str) -> None:
+def test_row_40_every_form_works_only_for_those_who_may_use_it(world: World, route: str) -> None:
     assert Line(*(world.ask(route, who) for who in Line._fields)) == ROUTES[route]
 
 
-def test_row_40_another_visitor_is_a_stranger_too(app: Flask, client: Browser) -> None:
+def test_row_40_another_visitor_has_no_access(app: Flask, client: Browser) -> None:
     search_id = client.searched()
     stranger = Browser(app)
     stranger.searched()
@@ -150,7 +150,7 @@ def test_row_40_another_visitor_is_a_stranger_too(app: Flask, client: Browser) -
     assert client.get(f"/searches/{search_id}").status_code == 200
 
 
-def test_row_40_a_search_that_never_was_looks_like_somebody_elses(app: Flask, client: Browser) -> None:
+def test_row_40_an_unknown_search_looks_like_one_of_another_owner(app: Flask, client: Browser) -> None:
     foreign = Browser(app).searched()
     ids = str(foreign), str(uuid.uuid4())
     answers = [client.get(f"/searches/{search_id}") for search_id in ids]
@@ -159,12 +159,12 @@ def test_row_40_a_search_that_never_was_looks_like_somebody_elses(app: Flask, cl
     assert pages[0].replace(ids[0], ids[1]) == pages[1]
 
 
-def test_row_40_a_cookie_does_not_open_the_api(maria: Browser) -> None:
+def test_row_40_a_cookie_gives_no_access_to_the_api(maria: Browser) -> None:
     search_id = maria.searched()
     assert maria.get(f"/api/v1/searches/{search_id}").status_code == 401
 
 
-def test_row_40_a_token_does_not_open_the_pages(app: Flask, maria: Browser) -> None:
+def test_row_40_a_token_gives_no_access_to_the_pages(app: Flask, maria: Browser) -> None:
     with app.app_context():
         token = tokens.create(account_id(app, "maria"), "shop")
     answer = Browser(app).get("/account", headers={"Authorization": f"Bearer {token}"})

@@ -1,4 +1,4 @@
-"""Guessing passwords and names: slow, with Redis or without, and told nothing (rows 45 and 46)."""
+"""Guessing passwords and names is slow, with and without Redis, and reveals nothing (rows 45 and 46)."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ PAIRS = 25
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """A clock that a test turns by itself."""
+    """A clock that the test sets."""
     now = [1_000_000.0]
     monkeypatch.setattr(throttle.time, "time", lambda: now[0])
     return now
 
 
 def admitted(clock: list[float], tries: int, seconds: float) -> int:
-    """How many of `tries`, spread evenly over some seconds, are let through."""
+    """Return how many of `tries`, spread evenly over some seconds, are admitted."""
     passed = 0
     for _ in range(tries):
         try:
@@ -51,7 +51,7 @@ def test_row_45_of_ten_thousand_guesses_at_most_ten_a_minute_are_admitted(
 
 
 @pytest.mark.usefixtures("context")
-def test_row_45_who_waits_as_told_is_admitted(clock: list[float]) -> None:
+def test_row_45_after_the_announced_wait_an_attempt_is_admitted(clock: list[float]) -> None:
     admitted(clock, 20, 1.0)
     with pytest.raises(ThrottledError) as refused:
         throttle.charge(["bucket"], PASSWORD_TRIES)
@@ -60,7 +60,7 @@ def test_row_45_who_waits_as_told_is_admitted(clock: list[float]) -> None:
 
 
 @pytest.mark.usefixtures("context")
-def test_row_45_a_refused_try_costs_nothing_in_the_other_bucket(clock: list[float]) -> None:
+def test_row_45_a_refused_attempt_is_not_counted_in_the_other_bucket(clock: list[float]) -> None:
     limit = Limit(burst=1, interval=60.0)
     throttle.charge(["a"], limit)
     with pytest.raises(ThrottledError):
@@ -70,7 +70,7 @@ def test_row_45_a_refused_try_costs_nothing_in_the_other_bucket(clock: list[floa
 
 @BOTH
 @pytest.mark.usefixtures("context")
-def test_row_45_tries_at_the_same_time_cannot_slip_through(app: Flask) -> None:
+def test_row_45_concurrent_attempts_cannot_slip_through(app: Flask) -> None:
     admitted = []
 
     def guess() -> None:
@@ -89,7 +89,7 @@ def test_row_45_tries_at_the_same_time_cannot_slip_through(app: Flask) -> None:
     assert len(admitted) == PASSWORD_TRIES.burst
 
 
-def test_row_45_an_account_is_guarded_against_guesses_from_many_addresses(app: Flask, maria: Browser) -> None:
+def test_row_45_an_account_is_protected_from_guesses_from_many_addresses(app: Flask, maria: Browser) -> None:
     answers = [Browser(app, f"192.0.2.{n}").login(password=WRONG).status_code for n in range(8)]
     assert answers == [422] * 5 + [429] * 3
 
@@ -115,16 +115,16 @@ def test_row_45_one_network_of_ipv6_is_one_address(app: Flask) -> None:
         assert throttle.address_bucket("password") != one
 
 
-def test_row_45_an_address_that_a_proxy_does_not_tell_is_one_address(app: Flask) -> None:
+def test_row_45_an_address_that_a_proxy_hides_is_one_address(app: Flask) -> None:
     answers = [Browser(app, "unknown").login(name=f"person{n}").status_code for n in range(6)]
     assert answers == [422] * 5 + [429]
 
 
-def test_row_45_signing_in_rightly_is_never_throttled(app: Flask, maria: Browser) -> None:
+def test_row_45_logging_in_with_the_right_password_is_never_throttled(app: Flask, maria: Browser) -> None:
     assert [Browser(app).login().status_code for _ in range(12)] == [303] * 12
 
 
-def test_row_45_a_throttled_guess_is_told_how_long_to_wait(app: Flask, maria: Browser) -> None:
+def test_row_45_a_throttled_guess_learns_how_long_to_wait(app: Flask, maria: Browser) -> None:
     answers = [Browser(app).login(password=WRONG) for _ in range(6)]
     assert 1 <= int(answers[-1].headers["Retry-After"]) <= 60
     assert "Wait" in answers[-1].text
@@ -136,19 +136,17 @@ def test_row_45_the_right_password_does_not_help_while_throttled(app: Flask, mar
     assert Browser(app).login().status_code == 429
 
 
-def test_row_45_making_accounts_is_throttled_by_address(app: Flask) -> None:
+def test_row_45_signing_up_is_throttled_by_address(app: Flask) -> None:
     answers = [Browser(app).signup(f"person{n}").status_code for n in range(throttle.SIGNUPS.burst + 1)]
     assert answers == [303] * throttle.SIGNUPS.burst + [429]
 
 
 @BOTH
-def test_row_46_an_unknown_name_and_a_wrong_password_are_answered_with_the_same_words(
-    app: Flask, maria: Browser
-) -> None:
+def test_row_46_an_unknown_name_and_a_wrong_password_get_the_same_answer(app: Flask, maria: Browser) -> None:
     browser = Browser(app)
     unknown, wrong = browser.login(name="nobody"), browser.login(password=WRONG)
     assert unknown.status_code == wrong.status_code == 422
-    assert "do not belong together" in unknown.text
+    assert "Incorrect name or password." in unknown.text
     pages = [TOKEN.sub("", answer.text) for answer in (unknown, wrong)]
     assert pages[0].replace("nobody", "maria") == pages[1]
 
@@ -174,7 +172,7 @@ def test_row_46_an_unknown_name_costs_as_much_hashing_as_a_known_one(
 def test_row_46_an_unknown_name_takes_as_long_as_a_known_one(
     app: Flask, maria: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By the time that this thread computes, which other work on the machine does not lengthen."""
+    """Measured in CPU time of this thread, which other work on the machine does not change."""
     monkeypatch.setattr(throttle, "charge", lambda *_: None)
     browser, spent = Browser(app), {"maria": [], "nobody": []}
     browser.login(name="nobody", password=WRONG)

@@ -9,7 +9,7 @@ from tests.support.web import PASSWORD, Browser
 
 
 def seen(app: Flask, headers: dict[str, str]) -> tuple[str | None, str, str]:
-    """Address, host and scheme that the application believes in."""
+    """Return the address, host and scheme that the application sees."""
     found = []
     app.before_request(lambda: found.append((request.remote_addr, request.host, request.scheme)))
     app.test_client().get("/healthz", headers=headers)
@@ -19,11 +19,11 @@ def seen(app: Flask, headers: dict[str, str]) -> tuple[str | None, str, str]:
 FORGED = {"X-Forwarded-For": "192.0.2.9", "X-Forwarded-Host": "evil.com", "X-Forwarded-Proto": "https"}
 
 
-def test_row_48_forwarded_headers_are_not_believed(app: Flask) -> None:
+def test_row_48_forwarded_headers_are_ignored(app: Flask) -> None:
     assert seen(app, FORGED) == ("127.0.0.1", "localhost", "http")
 
 
-def test_row_48_a_forged_address_does_not_get_around_the_throttle(app: Flask) -> None:
+def test_row_48_a_forged_address_does_not_bypass_the_throttle(app: Flask) -> None:
     browser = Browser(app)
     answers = []
     for number in range(7):
@@ -38,7 +38,7 @@ class TestBehindOneProxy:
     def environ(self) -> dict[str, str]:
         return {"PROXY_HOPS": "1", "TRUSTED_HOSTS": "vitrine.example, localhost"}
 
-    def test_row_48_the_last_address_is_believed_which_the_proxy_wrote(self, app: Flask) -> None:
+    def test_row_48_the_last_address_is_used_which_the_proxy_has_added(self, app: Flask) -> None:
         forwarded = {"X-Forwarded-For": "10.0.0.1, 192.0.2.9", "X-Forwarded-Host": "vitrine.example"}
         believed = seen(app, forwarded | {"X-Forwarded-Proto": "https"})
         assert believed == ("192.0.2.9", "vitrine.example", "https")

@@ -1,4 +1,4 @@
-"""Which names there may be, and which of them are one (row 47)."""
+"""Which names are allowed, and which are the same (row 47)."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_row_47_names_of_one_script_are_allowed(name: str) -> None:
         "\ud800abc",
     ],
 )
-def test_row_47_names_that_deceive_or_break_something_are_refused(name: str) -> None:
+def test_row_47_deceptive_or_malformed_names_are_refused(name: str) -> None:
     assert not names.allowed(names.clean(name))
 
 
@@ -56,11 +56,11 @@ def test_row_47_names_that_deceive_or_break_something_are_refused(name: str) -> 
         ("Zoë", "zoe\u0308"),
         ("STRASSE", "straße"),
         ("ﬁona", "fiona"),  # a ligature
-        ("соре", "cope"),  # all Cyrillic, drawn as Latin
+        ("соре", "cope"),  # all Cyrillic, looks Latin
         ("ΝΙΚΟ", "νικο"),
     ],
 )
-def test_row_47_spellings_that_look_alike_are_one_name(one: str, other: str) -> None:
+def test_row_47_names_that_look_alike_are_the_same(one: str, other: str) -> None:
     assert names.key(one) == names.key(other)
 
 
@@ -70,7 +70,7 @@ def test_row_47_different_names_stay_different() -> None:
 
 @BOTH
 @pytest.mark.parametrize("name", ["maria", "MARIA", "ｍａｒｉａ", "mаria"])
-def test_row_47_a_name_in_any_spelling_is_taken_once(app: Flask, maria: Browser, name: str) -> None:
+def test_row_47_a_name_can_be_taken_only_once_in_any_spelling(app: Flask, maria: Browser, name: str) -> None:
     answer = Browser(app).signup(name)
     assert answer.status_code == 422
     assert count(app, User) == 1

@@ -1,4 +1,4 @@
-"""Pictures that are odd and mean no harm: shown as they are meant, or refused with a word (row 35)."""
+"""Unusual but harmless pictures: shown correctly, or refused with a clear message (row 35)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SCENE = pictures.scene()
 
 
 def rgb_16(image: Image.Image) -> bytes:
-    """The picture as a PNG of 16 bits a sample."""
+    """Return the picture as a PNG with 16 bits per sample."""
     width, height = image.size
     plain = image.tobytes()
     rows = [plain[start : start + width * 3] for start in range(0, len(plain), width * 3)]
@@ -27,7 +27,7 @@ def rgb_16(image: Image.Image) -> bytes:
 
 
 def with_clear_corner(image: Image.Image) -> Image.Image:
-    """The picture, its corner below on the right transparent: laid on white, it is no longer grey."""
+    """Return the picture with its bottom right quarter transparent."""
     clear = image.convert("RGBA")
     clear.paste((0, 0, 0, 0), (image.width // 2, image.height // 2, image.width, image.height))
     return clear
@@ -46,13 +46,15 @@ GOLDEN: dict[str, Callable[[], bytes]] = {
 
 
 @pytest.mark.parametrize("name", GOLDEN)
-def test_row_35_an_odd_picture_is_searched_with_and_shown_as_it_is_meant(visitor: Visitor, name: str) -> None:
+def test_row_35_an_unusual_picture_can_be_searched_with_and_is_shown_correctly(
+    visitor: Visitor, name: str
+) -> None:
     search = visitor.searched(GOLDEN[name]())
     assert pictures.same_scene(visitor.preview(search), tolerance=16)
     assert len(search["results"]) == 10
 
 
-def test_row_35_odd_pictures_are_indexed_as_they_are_meant(doors: Doors) -> None:
+def test_row_35_unusual_pictures_are_indexed_correctly(doors: Doors) -> None:
     files = {name: make() for name, make in GOLDEN.items()}
     assert doors.refusals("index", files) == dict.fromkeys(files, "")
     with Catalog.open(doors.settings.index_dir) as catalog:
@@ -65,13 +67,13 @@ def test_row_35_odd_pictures_are_indexed_as_they_are_meant(doors: Doors) -> None
         assert pictures.same_scene(open_rgb(thumbnail), tolerance=16), item
 
 
-def test_row_35_what_is_transparent_is_shown_on_white(visitor: Visitor) -> None:
+def test_row_35_transparency_is_shown_on_white(visitor: Visitor) -> None:
     search = visitor.searched(pictures.encoded(with_clear_corner(SCENE), "PNG"))
     assert visitor.preview(search).getpixel((48, 36)) == (255, 255, 255)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 10_000), (10_000, 1)])
-def test_row_35_the_smallest_and_the_longest_pictures_are_searched_with(
+def test_row_35_the_smallest_and_longest_pictures_can_be_searched_with(
     visitor: Visitor, size: tuple[int, int]
 ) -> None:
     search = visitor.searched(pictures.encoded(Image.new("RGB", size, pictures.RED), "PNG"))
@@ -81,7 +83,7 @@ def test_row_35_the_smallest_and_the_longest_pictures_are_searched_with(
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_row_35_a_truncated_picture_ends_as_broken_and_the_next_is_searched_with(
+def test_row_35_a_truncated_picture_is_reported_as_broken_and_the_next_search_works(
     visitor: Visitor, kind: str
 ) -> None:
     whole = pictures.encoded(pictures.scene(200, 150), kind)
@@ -94,12 +96,12 @@ def test_row_35_a_truncated_picture_ends_as_broken_and_the_next_is_searched_with
     assert visitor.searched(whole)["status"] == "done"
 
 
-def test_row_35_an_empty_file_is_called_empty(doors: Doors) -> None:
+def test_row_35_an_empty_file_is_reported_as_empty(doors: Doors) -> None:
     for door in DOORS:
         assert doors.refusals(door, {"nothing": b""})["nothing"] == "empty"
 
 
 @pytest.mark.parametrize("filler", [b"\r", b"\n", b"\r\n", b"-", b"\r\n--"])
-def test_a_large_picture_comes_through_a_form_whatever_its_bytes_are(doors: Doors, filler: bytes) -> None:
+def test_a_large_picture_passes_through_a_form_whatever_its_bytes_are(doors: Doors, filler: bytes) -> None:
     picture = pictures.encoded(SCENE, "PNG") + filler * (1_000_000 // len(filler))
     assert doors.refusals("page", {"large": picture}) == {"large": ""}

@@ -1,4 +1,4 @@
-"""Passwords that are too weak or too large, at each door where one is chosen (row 49)."""
+"""Weak and oversized passwords are refused wherever a password is chosen (row 49)."""
 
 from __future__ import annotations
 
@@ -21,13 +21,15 @@ WEAK = {
 
 
 @pytest.mark.parametrize("password", WEAK.values(), ids=WEAK)
-def test_row_49_a_weak_password_makes_no_account(app: Flask, client: Browser, password: str) -> None:
+def test_row_49_an_account_cannot_be_created_with_a_weak_password(
+    app: Flask, client: Browser, password: str
+) -> None:
     assert client.signup(password=password).status_code == 422
     assert count(app, User) == 0
 
 
 @pytest.mark.parametrize("password", WEAK.values(), ids=WEAK)
-def test_row_49_a_weak_password_replaces_none(app: Flask, maria: Browser, password: str) -> None:
+def test_row_49_a_password_cannot_be_changed_to_a_weak_one(app: Flask, maria: Browser, password: str) -> None:
     sent = {"current": PASSWORD, "password": password}
     assert maria.post("/account/password", sent).status_code == 422
     assert Browser(app).login().status_code == 303

@@ -1,4 +1,4 @@
-"""Where `next` may lead (row 43)."""
+"""Where `next` may redirect to (row 43)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.web import PASSWORD, Browser
 
 
 @pytest.mark.parametrize("target", ["/", "/history?page=2", "/gallery/ab#x", "/画廊", "/a//b", "/a:b"])
-def test_row_43_own_paths_are_followed(target: str) -> None:
+def test_row_43_paths_of_this_site_are_followed(target: str) -> None:
     assert safe_next(target, "/home") == target
 
 
@@ -49,7 +49,7 @@ def test_row_43_everything_else_is_ignored(target: str | None) -> None:
 
 
 @pytest.mark.parametrize("target", [target for target in FOREIGN if target])
-def test_row_43_logging_in_leads_nowhere_else(maria: Browser, target: str) -> None:
+def test_row_43_logging_in_redirects_only_within_this_site(maria: Browser, target: str) -> None:
     maria.post("/logout")
     sent = {"username": "maria", "password": PASSWORD}
     asked = "/login?" + urlencode({"next": target})

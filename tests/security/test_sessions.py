@@ -1,4 +1,4 @@
-"""What a session is worth to whoever plants, steals or keeps its cookies (rows 41, 42, 44 and 50)."""
+"""Planted, stolen and kept cookies, CSRF, and what remains of an account (rows 41, 42, 44 and 50)."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tests.support.searches import claimed, finish
 from tests.support.web import BOTH, PASSWORD, REMEMBER, SESSION, Browser, count
 
 OTHER = "a new long one"
-ABOUT_NOBODY = {Lease.__table__, Throttle.__table__}  # the second holds keyed hashes
+WITHOUT_OWNERS = {Lease.__table__, Throttle.__table__}  # Throttle holds keyed hashes
 
 
 @BOTH
 @pytest.mark.parametrize("way_out", ["logout", "everywhere", "password", "delete"])
-def test_row_41_old_cookies_are_dead_after(app: Flask, maria: Browser, way_out: str) -> None:
+def test_row_41_old_cookies_are_invalid_after(app: Flask, maria: Browser, way_out: str) -> None:
     browser = Browser(app)
     browser.login(remember="y")
     stolen = browser.cookies()
@@ -54,7 +54,7 @@ def test_row_41_a_session_ends_by_itself(app: Flask, maria: Browser) -> None:
 
 
 @BOTH
-def test_row_42_signing_in_begins_a_new_session(app: Flask, maria: Browser) -> None:
+def test_row_42_logging_in_begins_a_new_session(app: Flask, maria: Browser) -> None:
     browser = Browser(app)
     browser.get("/")
     planted = browser.cookies()
@@ -65,7 +65,7 @@ def test_row_42_signing_in_begins_a_new_session(app: Flask, maria: Browser) -> N
         assert "visitor" not in session
 
 
-def test_row_44_every_form_without_its_token_is_refused_with_the_mend(app: Flask, maria: Browser) -> None:
+def test_row_44_every_form_without_its_token_is_refused_with_a_hint(app: Flask, maria: Browser) -> None:
     forms = [rule for method, rule in targets(app.url_map) if method == "POST" and "/api/" not in rule.rule]
     assert len(forms) > 10
     for rule in forms:
@@ -76,7 +76,7 @@ def test_row_44_every_form_without_its_token_is_refused_with_the_mend(app: Flask
     assert maria.logged_in()
 
 
-def test_row_44_another_browsers_token_is_worth_nothing(app: Flask, maria: Browser) -> None:
+def test_row_44_the_token_of_another_browser_is_refused(app: Flask, maria: Browser) -> None:
     foreign = Browser(app).token()
     for path in ("/logout", "/history/delete", "/account/logout"):
         assert maria.send(path, {"csrf_token": foreign}).status_code == 400
@@ -84,7 +84,7 @@ def test_row_44_another_browsers_token_is_worth_nothing(app: Flask, maria: Brows
 
 
 @BOTH
-def test_row_50_deleting_an_account_leaves_nothing_of_it(
+def test_row_50_deleting_an_account_deletes_all_its_data(
     app: Flask, settings: Settings, maria: Browser
 ) -> None:
     search_id = maria.searched()
@@ -96,7 +96,7 @@ def test_row_50_deleting_an_account_leaves_nothing_of_it(
     assert maria.post("/account/delete", {"password": "wrong"}).status_code == 422
     assert count(app, User) == 1
     assert maria.post("/account/delete", {"password": PASSWORD}).headers["Location"] == "/"
-    tables = set(Base.metadata.tables.values()) - ABOUT_NOBODY
+    tables = set(Base.metadata.tables.values()) - WITHOUT_OWNERS
     assert {table.name: count(app, table) for table in tables} == dict.fromkeys((t.name for t in tables), 0)
     assert list(settings.uploads_dir.iterdir()) == []
     assert Browser(app).login().status_code == 422

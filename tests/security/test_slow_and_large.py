@@ -1,4 +1,4 @@
-"""Bodies that are too large, too many or too slow, from raw sockets to a real server (row 37)."""
+"""Requests that are too large, too many or too slow, sent over raw sockets to a real server (row 37)."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from tests.support.web import PASSWORD, photo
 
 LIMIT = 1 << 20  # bytes of a picture, as the server is told
 CLIENTS = 50
-# The real server, only less patient: a test should not wait for half a minute.
-HASTY = (
+# The real server with a shorter timeout, so that a test need not wait for half a minute.
+IMPATIENT = (
     "import sys; from app import server, slow_clients; slow_clients.PATIENCE = 1.0; sys.exit(server.main())"
 )
 
 
 class Server:
-    """The web process, an account's token, and connections that speak HTTP as they like."""
+    """The web process, the token of an account, and raw connections."""
 
     def __init__(self, process: Process, port: int, token: str, uploads: Path) -> None:
         self.process, self.port, self.uploads = process, port, uploads
@@ -39,7 +39,7 @@ class Server:
         self._bearer = {"Authorization": f"Bearer {token}"}
 
     def head(self, *lines: str, method: str = "POST", path: str = "/api/v1/searches") -> bytes:
-        """The first lines of a request that is allowed, with `lines` among them."""
+        """Return the head of an authorized request, including `lines`."""
         named = [f"{name}: {value}" for name, value in self._bearer.items()]
         return "\r\n".join([f"{method} {path} HTTP/1.1", "Host: localhost", *named, *lines, "", ""]).encode()
 
@@ -49,18 +49,18 @@ class Server:
             yield connection
 
     def search(self) -> int:
-        """What an honest program is answered."""
+        """Make a correct search and return its status."""
         url = f"{self.address}/api/v1/searches"
         self.searches += 1
         return requests.post(url, data=photo(), headers=self._bearer, timeout=10).status_code
 
     def stored(self) -> int:
-        """How many files there are of pictures, finished or not."""
+        """Return the number of stored files, complete or not."""
         return len(list(self.uploads.glob("*")))
 
 
 def status(connection: socket.socket) -> int | None:
-    """The status of the answer; None where the connection was cut off instead."""
+    """Return the status of the response, or None if the connection was closed."""
     with contextlib.suppress(ConnectionError):
         line = connection.makefile("rb").readline()
         return int(line.split()[1]) if line else None
@@ -86,7 +86,7 @@ def server(migrated_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
         token = tokens.create(service.create("maria", PASSWORD).id, "program")
         db.engine.dispose()
     ready = lambda: answers(f"http://127.0.0.1:{port}")  # noqa: E731
-    with process("-c", HASTY, environ=environ, log=directory / "web.log", ready=ready) as running:
+    with process("-c", IMPATIENT, environ=environ, log=directory / "web.log", ready=ready) as running:
         yield Server(running, port, token, directory / "uploads")
         assert running.alive()
         assert "Traceback" not in running.output()
@@ -101,7 +101,7 @@ def _others_are_served_as_before(server: Server) -> Iterator[None]:
     assert server.stored() - stored == server.searches - searches
 
 
-def test_row_37_a_length_that_is_too_large_is_refused_before_the_body_comes(server: Server) -> None:
+def test_row_37_a_length_that_is_too_large_is_refused_before_the_body_arrives(server: Server) -> None:
     for length in (LIMIT * 2, 1 << 40, 10**30):
         with server.connection() as connection:
             connection.sendall(server.head(f"Content-Length: {length}"))
@@ -109,7 +109,7 @@ def test_row_37_a_length_that_is_too_large_is_refused_before_the_body_comes(serv
 
 
 @pytest.mark.parametrize("path", ["/api/v1/searches", "/searches", "/login", "/nowhere"])
-def test_row_37_a_chunked_body_ends_at_the_limit(server: Server, path: str) -> None:
+def test_row_37_a_chunked_body_is_cut_off_at_the_limit(server: Server, path: str) -> None:
     chunk = b"10000\r\n" + bytes(0x10000) + b"\r\n"
     with server.connection() as connection:
         connection.sendall(server.head("Transfer-Encoding: chunked", path=path))
@@ -125,7 +125,7 @@ def test_row_37_a_chunked_body_ends_at_the_limit(server: Server, path: str) -> N
 @pytest.mark.parametrize(
     "garbage", [b"zz\r\n", b"-1\r\n", b"ffffffffffffffff\r\n", b"1;" + b"x" * 10_000, b"\0"]
 )
-def test_row_37_chunks_of_senseless_lengths_are_refused(server: Server, garbage: bytes) -> None:
+def test_row_37_chunks_with_invalid_lengths_are_refused(server: Server, garbage: bytes) -> None:
     with server.connection() as connection:
         connection.sendall(server.head("Transfer-Encoding: chunked") + garbage)
         connection.shutdown(socket.SHUT_WR)
@@ -133,7 +133,7 @@ def test_row_37_chunks_of_senseless_lengths_are_refused(server: Server, garbage:
 
 
 @pytest.mark.parametrize("parts", [33, 10_000])
-def test_row_37_a_form_of_too_many_parts_is_refused(server: Server, parts: int) -> None:
+def test_row_37_a_form_with_too_many_parts_is_refused(server: Server, parts: int) -> None:
     part = b'--x\r\nContent-Disposition: form-data; name="image"; filename="p.jpg"\r\n\r\n\r\n'
     body = part * parts + b"--x--\r\n"
     kind = "Content-Type: multipart/form-data; boundary=x"
@@ -142,7 +142,7 @@ def test_row_37_a_form_of_too_many_parts_is_refused(server: Server, parts: int) 
         assert status(connection) == 413
 
 
-def test_row_37_headers_without_end_are_refused(server: Server) -> None:
+def test_row_37_endless_headers_are_refused(server: Server) -> None:
     with server.connection() as connection:
         with contextlib.suppress(ConnectionError):
             connection.sendall(server.head(*(f"X-{number}: {'x' * 1000}" for number in range(400))))
@@ -150,7 +150,7 @@ def test_row_37_headers_without_end_are_refused(server: Server) -> None:
 
 
 @pytest.mark.parametrize("half", ["body", "headers", "nothing"])
-def test_row_37_fifty_who_stop_in_the_middle_keep_nobody_waiting(server: Server, half: str) -> None:
+def test_row_37_fifty_stalled_clients_do_not_block_others(server: Server, half: str) -> None:
     head = server.head(f"Content-Length: {LIMIT // 2}")
     sent = {"body": head + b"\xff\xd8\xff", "headers": head[:40], "nothing": b""}[half]
     with contextlib.ExitStack() as stack:
@@ -162,7 +162,7 @@ def test_row_37_fifty_who_stop_in_the_middle_keep_nobody_waiting(server: Server,
         assert server.search() == 201
 
 
-def test_row_37_fifty_who_send_a_byte_now_and_then_are_cut_off(server: Server) -> None:
+def test_row_37_fifty_clients_that_trickle_bytes_are_cut_off(server: Server) -> None:
     with contextlib.ExitStack() as stack:
         slow = [stack.enter_context(server.connection()) for _ in range(CLIENTS)]
         for connection in slow:
@@ -178,7 +178,7 @@ def test_row_37_fifty_who_send_a_byte_now_and_then_are_cut_off(server: Server) -
 
 
 def still_open(connection: socket.socket) -> bool:
-    """Send one byte more; whether that is still wanted."""
+    """Send one more byte and return whether the connection is still open."""
     try:
         connection.send(b"x")
         return connection.recv(1) != b""
@@ -188,7 +188,7 @@ def still_open(connection: socket.socket) -> bool:
         return False
 
 
-def test_row_37_who_is_slow_but_goes_on_is_heard_to_the_end(server: Server) -> None:
+def test_row_37_a_slow_but_steady_client_is_served(server: Server) -> None:
     body = photo() + bytes(200_000)
     with server.connection() as connection:
         connection.sendall(server.head(f"Content-Length: {len(body)}"))

@@ -1,6 +1,6 @@
-"""Pictures that mean harm, at every door: the form, the API, indexing, downloads (rows 30 to 36, 39).
+"""Malicious pictures at every entrance: the form, the API, indexing, downloads (rows 30 to 36, 39).
 
-Behind the form stand a real worker and a real Redis where it matters what becomes of a picture let in.
+Tests of what happens to an accepted picture use a real worker and a real Redis.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def environ() -> dict[str, str]:
 
 @functools.cache
 def made(kind: str) -> dict[str, bytes]:
-    """The files of a table, each made once."""
+    """Return the files of a table, each made once."""
     return {name: make() for name, make in {"bombs": BOMBS, "metadata": METADATA_BOMBS}[kind].items()}
 
 
@@ -64,7 +64,7 @@ def test_row_30_a_decompression_bomb_is_refused_from_its_header(doors: Doors, do
 
 # row 31
 @pytest.mark.parametrize("door", DOORS)
-def test_row_31_of_a_million_frames_the_first_is_taken(doors: Doors, door: str) -> None:
+def test_row_31_only_the_first_of_a_million_frames_is_read(doors: Doors, door: str) -> None:
     assert doors.refusals(door, {"film": pictures.gif(5, 4, frames=1_000_000)}) == {"film": ""}
 
 
@@ -83,7 +83,7 @@ def test_row_32_a_text_or_profile_bomb_is_refused(doors: Doors, door: str) -> No
 
 # row 33
 @pytest.mark.parametrize("door", DOORS)
-def test_row_33_only_the_eight_formats_are_let_in_whatever_a_file_is_called(doors: Doors, door: str) -> None:
+def test_row_33_only_the_eight_formats_are_accepted_whatever_the_file_name(doors: Doors, door: str) -> None:
     files = pictures.foreign_files()
     assert doors.refusals(door, files) == dict.fromkeys(files, "unsupported_format")
     assert doors.kept() == 0
@@ -102,7 +102,7 @@ def test_row_33_only_the_eight_formats_are_let_in_whatever_a_file_is_called(door
         (pictures.encoded(SCENE, "PNG") + bytes(32 << 20), "too_large"),
     ],
 )
-def test_row_30_to_row_37_a_refusal_says_what_is_wrong_in_both_languages(
+def test_row_30_to_row_37_a_refusal_is_explained_in_both_languages(
     client: Browser, content: bytes, code: str
 ) -> None:
     english = client.search(content=content).json["error"]
@@ -119,14 +119,14 @@ def test_row_30_to_row_37_a_refusal_says_what_is_wrong_in_both_languages(
 
 # row 34
 def inert(headers: Mapping[str, str]) -> bool:
-    """Whether a browser takes an answer as what it is said to be, and runs nothing in it."""
+    """Return whether a browser keeps the media type of a response and runs nothing in it."""
     policy = {part.strip() for part in headers["Content-Security-Policy"].split(";")}
     lenient = [part for part in policy if part.startswith(("script-", "object-", "frame-", "allow-"))]
     strict = {"default-src 'none'", "sandbox"} <= policy and not lenient
     return strict and headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_row_34_of_a_polyglot_only_its_pixels_are_kept_and_served(
+def test_row_34_only_the_pixels_of_a_polyglot_are_stored_and_served(
     visitor: Visitor, site: Installation
 ) -> None:
     polyglot = pictures.polyglot()
@@ -140,12 +140,12 @@ def test_row_34_of_a_polyglot_only_its_pixels_are_kept_and_served(
     assert all(b"<script" not in file.read_bytes() for file in stored)
 
 
-def test_row_34_what_waits_for_its_worker_is_not_served(client: Browser) -> None:
+def test_row_34_the_original_of_a_waiting_search_is_not_served(client: Browser) -> None:
     search_id = client.searched(content=pictures.polyglot())
     assert client.get(f"/searches/{search_id}/picture").status_code == 404
 
 
-def test_row_34_a_polyglot_in_the_gallery_is_served_as_a_picture_and_nothing_else(
+def test_row_34_a_polyglot_in_the_gallery_is_served_only_as_a_picture(
     client: Browser, settings: Settings
 ) -> None:
     folder = settings.data_dir / "pictures"
@@ -178,7 +178,7 @@ NAMES = {
 
 
 @pytest.mark.parametrize("name", NAMES, ids=lambda name: ascii(name)[:30])
-def test_row_36_a_files_name_is_shown_escaped_and_never_a_path(
+def test_row_36_a_file_name_is_shown_escaped_and_never_used_as_a_path(
     client: Browser, settings: Settings, tmp_path: Path, name: str
 ) -> None:
     token = client.token()
@@ -205,7 +205,7 @@ def test_row_36_a_files_name_is_shown_escaped_and_never_a_path(
 
 # row 39
 def with_secrets(kind: str) -> bytes:
-    """A picture that tells where, when, by whom and with what it was made."""
+    """Return a picture with metadata about place, time, author and camera."""
     exif = Image.Exif()
     exif[0x010F] = "SecretCamera"
     exif.get_ifd(0x8825).update({1: "N", 2: (52.0, 31.0, 12.0), 29: "SecretDate"})
@@ -222,9 +222,7 @@ def with_secrets(kind: str) -> bytes:
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "HEIF", "AVIF", "TIFF"])
-def test_row_39_nothing_that_a_picture_tells_is_left_of_it(
-    visitor: Visitor, site: Installation, kind: str
-) -> None:
+def test_row_39_no_metadata_of_an_upload_is_kept(visitor: Visitor, site: Installation, kind: str) -> None:
     data = with_secrets(kind)
     assert any(secret in data for secret in SECRETS)
     search = visitor.searched(data)
@@ -238,7 +236,7 @@ def test_row_39_nothing_that_a_picture_tells_is_left_of_it(
         assert not any(secret in content for secret in SECRETS), path
 
 
-def test_row_39_thumbnails_of_the_gallery_tell_nothing_either(doors: Doors) -> None:
+def test_row_39_thumbnails_of_the_gallery_contain_no_metadata(doors: Doors) -> None:
     doors.refusals("index", {kind: with_secrets(kind) for kind in ("JPEG", "PNG", "TIFF")})
     thumbnails = [path.read_bytes() for path in doors.settings.thumbnails_dir.rglob("*.jpg")]
     assert len(thumbnails) == 5  # TIFF, which browsers do not show, has a large one too

@@ -1,4 +1,4 @@
-"""A real web server on the loopback that misbehaves on demand."""
+"""A real web server on the loopback interface that misbehaves on demand."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from unittest import mock
 
 @dataclass
 class Page:
-    """The server's answer at one path.
+    """The response at one path.
 
-    `statuses` and `breaks` are used up one per request: the status of the first answers, and the bytes after
-    which they break off. `claimed` is announced in place of the true length; -1 announces none.
+    `statuses` and `breaks` are consumed, one per request: the status of the first responses, and the bytes
+    after which they are cut off. `claimed` replaces the true `Content-Length`; -1 sends none.
     """
 
     body: bytes = b""
@@ -38,14 +38,14 @@ class Page:
 
 @dataclass
 class Asked:
-    """One request as it came in."""
+    """A request as it was received."""
 
     path: str
     headers: dict[str, str]
 
 
 class Site:
-    """The pages, and the requests so far."""
+    """The pages of the server, and the requests that it has received."""
 
     def __init__(self, port: int) -> None:
         self.address = f"http://127.0.0.1:{port}"
@@ -57,22 +57,22 @@ class Site:
         self.closing = threading.Event()
 
     def put(self, path: str, page: Page | bytes) -> str:
-        """Answer `path` with `page` from now on; return the address."""
+        """Answer `path` with `page` from now on, and return the address."""
         self.pages[path] = page if isinstance(page, Page) else Page(page)
         return self.address + path
 
     def redirect(self, path: str, location: str) -> str:
-        """Redirect `path` to `location`."""
+        """Redirect `path` to `location`, and return the address."""
         return self.put(path, Page(b"moved", status=302, headers={"Location": location}))
 
     def ranges_asked(self) -> list[str]:
-        """Return the Range header of each request, empty where there was none."""
+        """Return the Range header of each request, empty if there was none."""
         return [asked.headers.get("range", "") for asked in self.asked]
 
 
 @contextlib.contextmanager
 def serving() -> Iterator[Site]:
-    """Serve a site while the block runs; proxies set in the environment are ignored."""
+    """Run a site for the duration of the block; proxies from the environment are not used for it."""
     with _Server(("127.0.0.1", 0), _Handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()
@@ -139,7 +139,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(body, page)
 
     def _start(self, page: Page) -> int:
-        """Return where the answer starts."""
+        """Return the offset at which the response begins."""
         asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
         condition = self.headers.get("If-Range")
         if not (asked and page.ranges) or (condition and condition != page.etag):
@@ -168,4 +168,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.connection.shutdown(socket.SHUT_WR)
 
     def log_message(self, *args: object) -> None:
-        """Keep the tests' output clean."""
+        """Log nothing."""

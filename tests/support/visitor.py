@@ -1,4 +1,4 @@
-"""A person at a browser: what tests do on the pages, while the browser's console is watched."""
+"""A real browser for tests: actions on the pages, and a check of the browser's console."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ expect.set_options(timeout=PATIENCE)
 
 
 class Hit(NamedTuple):
-    """One result as the page shows it."""
+    """A result as shown on the page."""
 
     rank: int
     score: float
@@ -36,15 +36,15 @@ class Hit(NamedTuple):
 
 
 def chromium() -> str | None:
-    """Return the path of Chromium, or None."""
+    """Return the path of Chromium, or None if it is not installed."""
     return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
 class Visitor:
-    """A browser with separate cookies.
+    """A browser profile with its own cookies.
 
-    Whatever its console says of errors, breaches of the content policy among them, is kept in `complaints`,
-    and fails the test unless the test has said with `expects` that it will come.
+    Errors and warnings in its console, including violations of the content policy, are kept in `complaints`
+    and fail the test, unless the test has announced them with `expects`.
     """
 
     def __init__(self, browser: Browser, address: str, **options: Any) -> None:
@@ -59,25 +59,25 @@ class Visitor:
         self.page: Page = self.context.new_page()
 
     def expects(self, complaint: str) -> None:
-        """Allow this console message."""
+        """Allow a message in the console."""
         self._expected.append(complaint)
 
     def unexpected(self) -> list[str]:
-        """Return the console messages that no test allowed."""
+        """Return the errors and warnings that were not expected."""
         return [said for said in self.complaints if not any(part in said for part in self._expected)]
 
     def open(self, path: str = "/") -> int:
-        """Go to a page; return the answer's status."""
+        """Open a page and return the status of the response."""
         response = self.page.goto(path)
         assert response is not None
         return response.status
 
     def statuses(self, *paths: str) -> list[int]:
-        """Return what this browser gets for each of these paths."""
+        """Return the status of each path for this browser."""
         return [self.context.request.get(path).status for path in paths]
 
     def another_tab(self) -> Visitor:
-        """Open a second page of the same browser."""
+        """Open another tab of the same browser."""
         tab = copy.copy(self)
         tab.page = self.context.new_page()
         return tab
@@ -87,20 +87,20 @@ class Visitor:
         self.page.set_input_files("#image", file)
 
     def submit(self, file: Path | FilePayload) -> str:
-        """Submit a picture; return the path of its search."""
+        """Upload a picture and return the path of its search."""
         self.open()
         self.choose(file)
         self.page.click("[data-submit]")
         return self.search_path()
 
     def search(self, file: Path | FilePayload) -> str:
-        """Submit a picture and wait for the results; return the path of the search."""
+        """Upload a picture, wait for the results and return the path of the search."""
         path = self.submit(file)
         self.wait_for_results()
         return path
 
     def search_path(self) -> str:
-        """Wait until a search's page is open, and return its path."""
+        """Wait for the page of a search and return its path."""
         self.page.wait_for_url(re.compile(r"/searches/[0-9a-f-]{36}$"))
         return self.page.evaluate("location.pathname")
 
@@ -109,7 +109,7 @@ class Visitor:
         expect(self.page.get_by_role("heading", level=1)).to_have_text("The most similar pictures")
 
     def results(self) -> list[Hit]:
-        """Read the results from the page."""
+        """Return the results that the page shows."""
         found = self.page.locator(".results .result").all()
         return [
             Hit(int(_last(one, ".result-rank")), float(_last(one, ".result-score")), _name(one))
@@ -117,7 +117,7 @@ class Visitor:
         ]
 
     def signup(self, name: str, password: str = PASSWORD) -> None:
-        """Sign up, which logs in as well."""
+        """Create an account and log in."""
         self.open("/signup")
         self.page.get_by_label("Name").fill(name)
         self.page.get_by_label("Password", exact=True).fill(password)
@@ -131,7 +131,7 @@ class Visitor:
         expect(self.page.get_by_role("link", name="Log in")).to_be_visible()
 
     def drop(self, file: Path) -> None:
-        """Drop a file from the desktop onto the page, with the browser's own drag and drop."""
+        """Drop a file on the page, with the drag and drop events of the browser."""
         devtools = self.context.new_cdp_session(self.page)
         data = {"items": [], "files": [str(file)], "dragOperationsMask": 1}
         for kind in ("dragEnter", "dragOver", "drop"):

@@ -1,4 +1,4 @@
-"""A browser for tests: it keeps cookies, and sends the token of the page it looks at."""
+"""A test client that acts like a browser: it keeps cookies and sends CSRF tokens."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ BOTH = pytest.mark.parametrize("backend", ["sqlite", pytest.param("postgresql", 
 
 
 def photo(colour: tuple[int, int, int] = (200, 60, 30), kind: str = "JPEG", **options: Any) -> bytes:
-    """A picture file."""
+    """Return a picture file."""
     file = io.BytesIO()
     Image.new("RGB", (64, 48), colour).save(file, kind, **options)
     return file.getvalue()
 
 
 def count(app: Flask, table: type | sa.Table) -> int:
-    """How many rows a table has."""
+    """Return the number of rows in a table."""
     with app.app_context():
         return db.session.scalar(sa.select(sa.func.count()).select_from(table)) or 0
 
 
 def account_id(app: Flask, name: str) -> int:
-    """The id of an account."""
+    """Return the id of an account."""
     with app.app_context():
         user = service.find(name)
         assert user is not None
@@ -47,7 +47,7 @@ def account_id(app: Flask, name: str) -> int:
 
 
 class Browser:
-    """One visitor of an application."""
+    """A browser that visits an application."""
 
     def __init__(self, app: Flask, address: str = "127.0.0.1") -> None:
         self.app = app
@@ -56,56 +56,56 @@ class Browser:
 
     @classmethod
     def holding(cls, app: Flask, cookies: Mapping[str, str]) -> Self:
-        """Another browser, that got hold of these cookies."""
+        """Return another browser with stolen cookies."""
         thief = cls(app)
         for name, value in cookies.items():
             thief.client.set_cookie(name, value)
         return thief
 
     def cookies(self) -> dict[str, str]:
-        """The two cookies that may keep somebody signed in."""
+        """Return the two cookies that can keep an account logged in."""
         found = (self.client.get_cookie(name) for name in (SESSION, REMEMBER))
         return {cookie.key: cookie.value for cookie in found if cookie is not None}
 
     def get(self, path: str, **options: Any) -> TestResponse:
-        """Look at a page."""
+        """Open a page."""
         return self.client.get(path, buffered=True, **options)
 
     def token(self, path: str = "/login") -> str:
-        """The token that this browser's forms carry."""
+        """Return the CSRF token of this browser's forms."""
         page = self.client.get(path, follow_redirects=True).text
         found = TOKEN.search(page)
         assert found is not None
         return found[1]
 
     def post(self, path: str, data: dict[str, Any] | None = None, **options: Any) -> TestResponse:
-        """Send a form."""
+        """Send a form with its CSRF token."""
         return self.send(path, {"csrf_token": self.token(), **(data or {})}, **options)
 
     def send(self, path: str, data: dict[str, Any], **options: Any) -> TestResponse:
-        """Send a form as it is, without a token of its own."""
+        """Send a form without adding a CSRF token."""
         answer = self.client.post(
             path, data=data, content_type="multipart/form-data", buffered=True, **options
         )
-        answer.request.environ["wsgi.input"].close()  # a file, where the form is large
+        answer.request.environ["wsgi.input"].close()  # a temporary file if the form is large
         return answer
 
     def signup(self, name: str = "maria", password: str = PASSWORD) -> TestResponse:
-        """Make an account and be signed in to it."""
+        """Create an account and log in."""
         return self.post("/signup", {"username": name, "password": password})
 
     def login(self, name: str = "maria", password: str = PASSWORD, **fields: str) -> TestResponse:
-        """Sign in."""
+        """Log in."""
         return self.post("/login", {"username": name, "password": password, **fields})
 
     def logged_in(self) -> bool:
-        """Whether the account's page opens."""
+        """Return whether the browser is logged in."""
         return self.client.get("/account").status_code == 200
 
     def search(
         self, content: bytes | None = None, filename: str = "p.jpg", submission: str | None = None
     ) -> TestResponse:
-        """Put in a picture as the page's script does."""
+        """Upload a picture as the script of the page does."""
         data = {
             "image": (io.BytesIO(photo() if content is None else content), filename),
             "submission": submission or uuid.uuid4().hex,
@@ -113,7 +113,7 @@ class Browser:
         return self.post("/searches", data, headers=JSON)
 
     def searched(self, **options: Any) -> uuid.UUID:
-        """Put in a picture, and return the search's id."""
+        """Upload a picture and return the id of the search."""
         answer = self.search(**options)
         assert answer.status_code == 201, answer.text
         return uuid.UUID(answer.json["id"])

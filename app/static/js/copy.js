@@ -3,7 +3,7 @@
 const SHOWN_FOR = 2000; // milliseconds
 
 export function startCopy(button) {
-  if (!navigator.clipboard) return; // only in secure contexts; the text can still be selected
+  if (!navigator.clipboard) return; // available only in secure contexts; the text can still be selected
   button.hidden = false;
   const label = button.getAttribute("aria-label");
   button.addEventListener("click", async () => {

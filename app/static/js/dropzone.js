@@ -1,4 +1,4 @@
-// The display case: takes one picture, by dropping, pasting, choosing or the camera, shows it and sends it.
+// The form for a picture: it accepts one by drag and drop, paste, file dialog or camera, shows and uploads it.
 
 import { wrongWithFile, wrongWithPicture } from "./checks.js";
 import { fill, find, findAll, freshToken, say, show } from "./dom.js";
@@ -25,8 +25,8 @@ class Dropzone {
     for (const element of findAll("[data-scripted]", form)) show(element);
     this.listen();
     this.state(this.part.error.hidden ? "empty" : "refused");
-    this.takeFrom(form.elements.image); // a picture may have been chosen before this script came
-    form.elements.image.required = false; // a hidden field cannot say that it is
+    this.takeFrom(form.elements.image); // a picture may have been chosen before this script ran
+    form.elements.image.required = false; // browsers cannot show the message at a hidden field
   }
 
   listen() {
@@ -46,7 +46,7 @@ class Dropzone {
     });
     onDrop(this.form, (file) => this.take(file));
     onPaste((file) => this.take(file));
-    addEventListener("pageshow", (event) => event.persisted && location.reload()); // a form is sent only once
+    addEventListener("pageshow", (event) => event.persisted && location.reload()); // the token of a form is used only once
   }
 
   state(name) {
@@ -71,7 +71,7 @@ class Dropzone {
     if (wrong) return this.refuse(this.form.dataset[wrong]);
     this.file = file;
     this.part.fileName.textContent = file.name;
-    show(this.image, false); // until it is decoded; HEIC and TIFF may never be, and are sent all the same
+    show(this.image, false); // until it is decoded, which for HEIC and TIFF may never happen
     this.image.onload = () => {
       const tooMany = wrongWithPicture(this.image, Number(this.form.dataset.maxPixels));
       if (tooMany) return this.refuse(this.form.dataset[tooMany]);

@@ -1,8 +1,8 @@
-// Pictures that arrive by dragging or from the clipboard.
+// Files that are dropped on the page or pasted.
 
-/** Call `take` with the file that is dropped anywhere on the page; `target` shows that it would be welcome. */
+/** Call `take` with a file that is dropped anywhere on the page; `target` is highlighted meanwhile. */
 export function onDrop(target, take) {
-  let depth = 0; // dragenter and dragleave fire for every element on the way
+  let depth = 0; // dragenter and dragleave fire for every element that is crossed
   const carriesFile = (event) => event.dataTransfer?.types.includes("Files");
   const leave = () => {
     depth = 0;
@@ -29,7 +29,7 @@ export function onDrop(target, take) {
   });
 }
 
-/** Call `take` with a picture pasted anywhere but into a text field. */
+/** Call `take` with a pasted picture. */
 export function onPaste(take) {
   document.addEventListener("paste", (event) => {
     const file = [...(event.clipboardData?.files ?? [])].find((one) => one.type.startsWith("image/"));

@@ -1,4 +1,4 @@
-// Enlarges pictures of a group in a <dialog>, with the arrow keys leading from one to the next.
+// Show enlarged pictures in a <dialog>, with the arrow keys to move between them.
 
 import { find, findAll, show } from "./dom.js";
 
@@ -16,7 +16,7 @@ class Lightbox {
     this.image = find(".lightbox-picture img", dialog);
     links.forEach((link, index) => {
       link.addEventListener("click", (event) => {
-        if (event.ctrlKey || event.metaKey || event.shiftKey) return; // a new tab was asked for
+        if (event.ctrlKey || event.metaKey || event.shiftKey) return; // open in a new tab or window
         event.preventDefault();
         this.open(index);
       });
@@ -66,7 +66,7 @@ class Lightbox {
     for (const button of findAll("[data-step]", this.dialog)) {
       const next = index + Number(button.dataset.step);
       button.disabled = next < 0 || next >= this.links.length;
-      if (!button.disabled) new Image().src = this.links[next].dataset.enlarge; // at hand when asked for
+      if (!button.disabled) new Image().src = this.links[next].dataset.enlarge; // preload
     }
   }
 }

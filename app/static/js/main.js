@@ -1,4 +1,4 @@
-// Puts each module to work on the elements that ask for it. Every page works without any of this.
+// Start each module on its elements. Every page also works without scripts.
 
 import { startConfirmations, startMenu } from "./menus.js";
 import { startCopy } from "./copy.js";
@@ -21,7 +21,7 @@ const modules = {
   "[data-copy]": startCopy,
 };
 
-/** Bring what lies under `root` to life; called again for what a script puts on the page. */
+/** Start the modules under `root`; called again for content that a script adds. */
 export function enhance(root) {
   for (const [selector, start] of Object.entries(modules)) {
     if (root.matches?.(selector)) start(root, enhance);

@@ -1,4 +1,4 @@
-// Menus and confirmations are <details>: they open by themselves. Here they also close as one expects.
+// Menus and confirmations are <details>, which open by themselves. Close them on Escape and outside clicks.
 
 import { find } from "./dom.js";
 

@@ -1,4 +1,4 @@
-// Times come from the server in UTC; the reader's browser knows the reader's time zone.
+// Show times, which the server sends in UTC, in the reader's time zone.
 
 export function showMoments(root) {
   const format = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: "medium", timeStyle: "short" });

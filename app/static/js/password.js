@@ -1,4 +1,4 @@
-// Show and hide a password; tick its rules as one types, by asking the server, which alone knows the common ones.
+// Show and hide a password, and tick its rules while it is typed. The server checks them: it has the list of common ones.
 
 import { find, findAll, say } from "./dom.js";
 
@@ -13,7 +13,7 @@ export function startReveal(field) {
     button.setAttribute("aria-pressed", String(shown));
   };
   button.addEventListener("click", () => reveal(input.type === "password"));
-  input.form.addEventListener("submit", () => reveal(false)); // so that browsers offer to keep it
+  input.form.addEventListener("submit", () => reveal(false)); // so that browsers offer to save it
 }
 
 export function startRules(list) {
@@ -40,12 +40,12 @@ export function startRules(list) {
     timer = setTimeout(check, PAUSE);
   };
   form.addEventListener("submit", () => {
-    clearTimeout(timer); // the answer decides now, and it may bring another session
+    clearTimeout(timer); // the response shows the errors, and may start a new session
     latest?.abort();
   });
   password.addEventListener("input", later);
   name?.addEventListener("input", later);
-  if (password.value) later(); // typed, or filled in by the browser, before this script came
+  if (password.value) later(); // typed or filled in by the browser before this script ran
 }
 
 async function ask(url, form, question, signal) {

@@ -1,14 +1,14 @@
-// A picture that cannot be loaded shows as missing, not as a broken image.
+// Show a placeholder for pictures that cannot be loaded.
 
 import { find } from "./dom.js";
 
 export function startPictures(root) {
-  const shape = find("#missing-picture");
+  const placeholder = find("#missing-picture");
   for (const image of root.querySelectorAll(".mat img")) {
     const replace = () => {
       const mat = image.closest(".mat");
       mat.classList.add("mat-missing");
-      mat.replaceChildren(shape.content.cloneNode(true));
+      mat.replaceChildren(placeholder.content.cloneNode(true));
     };
     if (image.complete && image.naturalWidth === 0 && image.loading !== "lazy") replace();
     else image.addEventListener("error", replace, { once: true });

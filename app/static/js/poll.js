@@ -1,4 +1,4 @@
-// Asks for a URL's JSON again and again, with growing pauses, until told that it is enough.
+// Poll a URL for JSON, with growing pauses, until told to stop.
 
 const FIRST = 300; // milliseconds
 const LONGEST = 4000;
@@ -8,8 +8,8 @@ const LOST_LONGEST = 20_000;
 const TIMEOUT = 8000;
 
 /**
- * `onAnswer(data, response)` returns true when it is enough. `onLost(milliseconds)` hears of a failed try and of the
- * pause before the next; `onGone()` of a page that is no longer there. Returns a function that tries at once.
+ * `onAnswer(data, response)` returns true to stop. `onLost(milliseconds)` is called after a failed request with the pause
+ * before the next one, and `onGone()` when the page no longer exists. Returns a function that sends a request at once.
  */
 export function poll(url, { onAnswer, onLost, onGone }) {
   let pause = FIRST;
@@ -24,7 +24,7 @@ export function poll(url, { onAnswer, onLost, onGone }) {
     if (asking) return;
     clearTimeout(timer);
     timer = null;
-    if (document.hidden) return; // goes on when the page is seen again
+    if (document.hidden) return; // resumes when the page is visible again
     asking = true;
     try {
       await once();

@@ -1,4 +1,4 @@
-// A small copy of the picture goes with the reader to the search's page, which has none before the worker has read it.
+// Keep a small copy of the uploaded picture for the page of the search, which has none until the worker has read it.
 
 const SIDE = 480; // pixels
 const PREFIX = "preview:";
@@ -12,11 +12,11 @@ export function keepPreview(id, image) {
   try {
     sessionStorage.setItem(PREFIX + id, canvas.toDataURL("image/webp", 0.8));
   } catch {
-    // Storage is full or switched off: the page then shows a placeholder for a second or two.
+    // Storage is full or disabled: the page shows a placeholder until the worker has read the picture.
   }
 }
 
-/** Show the kept copy in `frame`, if there is one and the server sent no picture. */
+/** Show the copy in `frame` if there is one and the server has sent no picture. */
 export function showPreview(id, frame) {
   const kept = sessionStorage.getItem(PREFIX + id);
   if (!kept || frame.querySelector("img")) return;

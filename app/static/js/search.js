@@ -1,4 +1,4 @@
-// The page of a search under way: moves its stages on, then puts the results in their place.
+// The page of a running search: update its stages, then replace them with the results.
 
 import { fill, find, findAll, say, show } from "./dom.js";
 import { poll } from "./poll.js";
@@ -45,7 +45,7 @@ function move(article, { stage, position, notice }) {
   show(box, Boolean(notice));
 }
 
-/** Fetch the page anew and swap in what it says now. Resolves to whether that went well. */
+/** Fetch the page again and replace its content. Resolves to whether that succeeded. */
 async function finish(article, id, enhance) {
   let page;
   try {
@@ -53,7 +53,7 @@ async function finish(article, id, enhance) {
     if (!response.ok) throw new Error(response.statusText);
     page = new DOMParser().parseFromString(await response.text(), "text/html");
   } catch {
-    return false; // polled again, and so tried again
+    return false; // the next poll tries again
   }
   const fresh = document.adoptNode(find("#search", page));
   const swap = () => {

@@ -1,4 +1,4 @@
-// The theme changes at once; the form goes to the server in the background, which keeps the choice in a cookie.
+// Apply a theme at once, and send the form in the background; the server stores the choice in a cookie.
 
 import { find, findAll } from "./dom.js";
 
@@ -11,9 +11,9 @@ export function startTheme(form) {
     const body = new URLSearchParams(new FormData(form, chosen));
     try {
       const answer = await fetch(form.action, { method: "POST", body, redirect: "manual" });
-      if (answer.type !== "opaqueredirect") form.requestSubmit(chosen); // refused: let the page show why
+      if (answer.type !== "opaqueredirect") form.requestSubmit(chosen); // refused: submit normally, so that the error is shown
     } catch {
-      // Offline: the choice holds for this page, and is not kept.
+      // Offline: the choice applies to this page and is not stored.
     }
   });
 }

@@ -1,10 +1,10 @@
-// Sends the form with a picture. XMLHttpRequest, since fetch cannot tell how far an upload has come.
+// Upload the form with a picture, by XMLHttpRequest, since fetch does not report the progress of an upload.
 
 const TIMEOUT = 120_000; // milliseconds
 
 /**
- * Send `file` as the form's image. `onProgress` gets the share sent, 0 to 1. `finished` resolves to
- * {id, url}, {cancelled}, {offline} or {message} (what the server says is wrong), and never rejects.
+ * Send `file` as the form field "image". `onProgress` is called with the fraction sent, 0 to 1. `finished` resolves to
+ * {id, url}, {cancelled}, {offline} or {message} (the error from the server), and never rejects.
  */
 export function upload(form, file, onProgress) {
   const body = new FormData(form);
@@ -32,7 +32,7 @@ function read(request) {
   try {
     answer = JSON.parse(request.responseText);
   } catch {
-    return {}; // a proxy's own page, say: the caller has words for that
+    return {}; // an error page of a proxy, for example: the caller shows a general message
   }
   if (request.status === 201) return { id: answer.id, url: answer.url };
   return { message: answer.error?.message };

@@ -17,8 +17,8 @@ PATIENCE = 60.0  # seconds after the last fault until everything has ended
 EXPECTED_ERRORS = tuple(
     re.compile(pattern)
     for pattern in (
-        r"the database is not available \(sqlalchemy\.exc\.(OperationalError|TimeoutError)\)",
-        r"the disk is full or cannot be written \(builtins\.OSError\)",
+        r"the database is unavailable \(sqlalchemy\.exc\.(OperationalError|TimeoutError)\)",
+        r"the disk is full or not writable \(builtins\.OSError\)",
         r"could not reconcile \(sqlalchemy\.exc\.OperationalError\)",
         r"Exception during reset or similar \(psycopg\.\w+\)",  # the pool drops a connection that was cut
         r"redis is not available; waiting for it \(\w+\)",

@@ -168,7 +168,7 @@ PROTECTIONS = (
         "nobody's password is hashed like anybody's",
         46,
         "app/accounts/passwords.py",
-        "    known = stored if stored is not None else NOBODYS\n",
+        "    known = stored if stored is not None else DUMMY_HASH\n",
         "    if stored is None:\n        return False\n    known = stored\n",
     ),
     Protection(
