@@ -8,7 +8,8 @@ import requests
 from requests import exceptions
 from urllib3.exceptions import HTTPError, NameResolutionError
 
-USER_AGENT = "Vitrine/0.1 (self-hosted visual search)"
+from model.version import version
+
 MAX_REDIRECTS = 10
 
 NETWORK_ERRORS = (exceptions.RequestException, HTTPError)
@@ -27,7 +28,8 @@ def new_session() -> requests.Session:
     """Return a session that names Vitrine and takes proxies from the environment."""
     session = requests.Session()
     # In any other encoding, lengths and ranges would speak of other bytes than those that are kept.
-    session.headers.update({"User-Agent": USER_AGENT, "Accept-Encoding": "identity"})
+    agent = f"Vitrine/{version()} (self-hosted visual search)"
+    session.headers.update({"User-Agent": agent, "Accept-Encoding": "identity"})
     return session
 
 
