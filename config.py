@@ -1,7 +1,7 @@
 """Environment to one typed settings object.
 
-Every setting is read here and nowhere else. A missing or senseless value raises `SettingsError` at start,
-with the name of the variable, what was found and what would be right.
+Every setting is listed in `VARIABLES` and read here, nowhere else. A missing or senseless value raises
+`SettingsError` at start, with the name of the variable, what was found and what would be right.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ import re
 import secrets
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from model.config import POSITION_MODES, PREPROCESS_MODES
@@ -29,37 +30,62 @@ DATABASE_DRIVERS = {
 }
 
 
+class Variable(NamedTuple):
+    """One environment variable."""
+
+    name: str
+    default: str  # empty: nothing is set, and `otherwise` says in words what then holds
+    help: str
+    otherwise: str = ""
+    secret: bool = False  # never shown: a key, or an address that may hold a password
+
+
+# `.env.example` is made from this table (python -m scripts.env_example), and tests hold the READMEs to it.
+VARIABLES = (
+    Variable("APP_ENV", "development", "`production` requires SECRET_KEY and sends cookies over HTTPS only"),
+    Variable("SECRET_KEY", "", "Signs cookies: openssl rand -hex 32", "made once, kept in DATA_DIR", True),
+    Variable("DATA_DIR", "var", "Database, uploads, models, indexes and thumbnails"),
+    Variable("DATABASE_URL", "", "postgresql://USER:PASSWORD@HOST/DATABASE", "SQLite in DATA_DIR", True),
+    Variable("REDIS_URL", "redis://127.0.0.1:6379/0", "The queue: redis://, rediss:// or unix://", "", True),
+    Variable("MODEL", BUNDLED_MODEL, "The model in use: compact, or an official name such as dinov2-base"),
+    Variable("MODEL_PATH", "", "A checkpoint of your own", "the file that MODEL names"),
+    Variable("PREPROCESS", "official", f"How a picture is resized: {', '.join(PREPROCESS_MODES)}"),
+    Variable("POSITIONS", "", f"Position embeddings: {', '.join(POSITION_MODES)}", "the checkpoint's choice"),
+    Variable("DINOV2_MIRROR", "", "A mirror of the official DINOv2 checkpoints", "their home"),
+    Variable("HF_ENDPOINT", "", "The Hugging Face hub or a mirror of it, as a second source", "not asked"),
+    Variable("HOST", "127.0.0.1", "The address that the web process listens on"),
+    Variable("PORT", "8000", "The port that the web process listens on"),
+    Variable("WORKERS", "1", "Search processes that one `python -m worker` keeps running"),
+    Variable("WEB_THREADS", "8", "Threads of the web process"),
+    Variable("MAX_UPLOAD_MB", "20", "Larger pictures are refused"),
+    Variable("MAX_QUEUE", "500", "Searches that may wait; beyond that, 503"),
+    Variable("MAX_PENDING_PER_OWNER", "20", "Searches that one visitor may have waiting; beyond that, 429"),
+    Variable("JOB_TIMEOUT", "60", "Seconds that one search may take"),
+    Variable("PROXY_HOPS", "0", "Proxies in front whose X-Forwarded-* headers are believed"),
+    Variable("TRUSTED_HOSTS", "", "Host names to answer to, separated by commas", "any"),
+    Variable("LOG_LEVEL", "INFO", "How much is logged: DEBUG, INFO, WARNING or ERROR"),
+)
+_DEFAULTS = {variable.name: variable.default for variable in VARIABLES}
+
+
 class SettingsError(ValueError):
-    """A setting is missing or makes no sense; the message names the variable and the mend."""
+    """A setting is missing or makes no sense; the message names the variable and the fix."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All that may differ between two installations.
+    """Everything that may differ between two installations; `VARIABLES` explains each value.
 
     Attributes
     ----------
-    secret_key : str
-        Signs cookies and forms. Required in production; elsewhere made once and kept in `data_dir`.
     database_url : str
-        SQLAlchemy URL; SQLite in `data_dir` unless set.
-    redis_url : str
-        ``redis://``, ``rediss://`` or ``unix://``.
-    data_dir : Path
-        Everything Vitrine writes: database, uploads, models, indexes, thumbnails.
+        The address with the name of its SQLAlchemy driver.
     model : str
-        Name of the model in use: ``vitrine-small``, an official name such as ``dinov2-base``, or the stem of
-        `model_path`.
+        ``vitrine-small``, an official name such as ``dinov2-base``, or the stem of `model_path`.
     model_path : Path
         The checkpoint that `model` names.
     preprocess, positions : str
-        How a picture becomes a tensor, and how positions are interpolated; both are part of an index's
-        fingerprint. `positions` is empty where the checkpoint's own choice holds.
-    dinov2_mirror, hf_endpoint : str
-        A mirror that official checkpoints are fetched from instead of their home, and the Hugging Face hub or
-        a mirror of it as a second resort. Empty where not set.
-    workers : int
-        Search processes that one ``python -m worker`` keeps running.
+        Both are part of an index's fingerprint.
     """
 
     secret_key: str
@@ -125,8 +151,8 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         load_dotenv(ROOT / ".env")
         environ = os.environ
     read = _Reader(environ)
-    production = read.choice("APP_ENV", "development", ("development", "production")) == "production"
-    data_dir = Path(read.text("DATA_DIR", str(ROOT / "var"))).expanduser().resolve()
+    production = read.choice("APP_ENV", ("development", "production")) == "production"
+    data_dir = _data_dir(read)
     model, model_path = _model(read, data_dir)
     return Settings(
         secret_key=_secret_key(read, data_dir, production),
@@ -135,57 +161,78 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         data_dir=data_dir,
         model=model,
         model_path=model_path,
-        preprocess=read.choice("PREPROCESS", "official", PREPROCESS_MODES),
-        positions=read.choice("POSITIONS", "", ("", *POSITION_MODES)),
-        host=read.text("HOST", "127.0.0.1"),
-        port=read.number("PORT", 8000, 1, 65535),
-        workers=read.number("WORKERS", 1, 1, 64),
-        web_threads=read.number("WEB_THREADS", 8, 1, 64),
-        max_upload_mb=read.number("MAX_UPLOAD_MB", 20, 1, 1024),
-        max_queue=read.number("MAX_QUEUE", 500, 1, 1_000_000),
-        max_pending_per_owner=read.number("MAX_PENDING_PER_OWNER", 20, 1, 10_000),
-        job_timeout=read.number("JOB_TIMEOUT", 60, 1, 3600),
+        preprocess=read.choice("PREPROCESS", PREPROCESS_MODES),
+        positions=read.choice("POSITIONS", ("", *POSITION_MODES)),
+        host=read.text("HOST"),
+        port=read.number("PORT", 1, 65535),
+        workers=read.number("WORKERS", 1, 64),
+        web_threads=read.number("WEB_THREADS", 1, 64),
+        max_upload_mb=read.number("MAX_UPLOAD_MB", 1, 1024),
+        max_queue=read.number("MAX_QUEUE", 1, 1_000_000),
+        max_pending_per_owner=read.number("MAX_PENDING_PER_OWNER", 1, 10_000),
+        job_timeout=read.number("JOB_TIMEOUT", 1, 3600),
         dinov2_mirror=read.address("DINOV2_MIRROR"),
         hf_endpoint=read.address("HF_ENDPOINT"),
         production=production,
-        proxy_hops=read.number("PROXY_HOPS", 0, 0, 8),
-        trusted_hosts=tuple(filter(None, map(str.strip, read.text("TRUSTED_HOSTS", "").split(",")))),
-        log_level=read.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
+        proxy_hops=read.number("PROXY_HOPS", 0, 8),
+        trusted_hosts=tuple(filter(None, map(str.strip, read.text("TRUSTED_HOSTS").split(",")))),
+        log_level=read.choice("LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR")),
     )
+
+
+def public_values(settings: Settings) -> dict[str, str | None]:
+    """Return each variable's value in `settings` as text; None for those that are secret."""
+    shown = {name.upper(): value for name, value in asdict(settings).items()} | {
+        "APP_ENV": "production" if settings.production else "development",
+        "TRUSTED_HOSTS": ",".join(settings.trusted_hosts),
+    }
+    return {each.name: None if each.secret else str(shown[each.name]) for each in VARIABLES}
 
 
 class _Reader:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
 
-    def text(self, name: str, default: str) -> str:
-        return self._environ.get(name, "").strip() or default
+    def given(self, name: str) -> str:
+        """Return what the environment says, empty where it says nothing; `name` is one of `VARIABLES`."""
+        if name not in _DEFAULTS:
+            raise KeyError(f"{name} is not in VARIABLES")
+        return self._environ.get(name, "").strip()
 
-    def choice(self, name: str, default: str, allowed: tuple[str, ...]) -> str:
-        value = self.text(name, default)
+    def text(self, name: str) -> str:
+        return self.given(name) or _DEFAULTS[name]
+
+    def choice(self, name: str, allowed: tuple[str, ...]) -> str:
+        value = self.text(name)
         if value not in allowed:
             choices = ", ".join(filter(None, allowed))
             raise SettingsError(f"{name} is {value!r}; it must be one of: {choices}.")
         return value
 
     def address(self, name: str) -> str:
-        value = self.text(name, "")
+        value = self.text(name)
         if value and not re.fullmatch(r"https?://[^\s/?#]+[^\s?#]*", value):
             raise SettingsError(
                 f"{name} is {value!r}; it must be a web address such as https://mirror.example/dinov2."
             )
         return value
 
-    def number(self, name: str, default: int, low: int, high: int) -> int:
-        value = self.text(name, str(default))
+    def number(self, name: str, low: int, high: int) -> int:
+        value = self.text(name)
         if not value.isascii() or not value.isdigit() or not low <= int(value) <= high:
             raise SettingsError(f"{name} is {value!r}; it must be a whole number from {low} to {high}.")
         return int(value)
 
 
+def _data_dir(read: _Reader) -> Path:
+    """Return DATA_DIR; the default lies in the checkout, from whatever folder a command is run."""
+    given = read.given("DATA_DIR")
+    return Path(given).expanduser().resolve() if given else ROOT / read.text("DATA_DIR")
+
+
 def _model(read: _Reader, data_dir: Path) -> tuple[str, Path]:
     """MODEL_PATH wins over MODEL; a name stands for the checkpoint that ``flask model fetch`` installs."""
-    name, path = read.text("MODEL", ""), read.text("MODEL_PATH", "")
+    name, path = read.given("MODEL"), read.given("MODEL_PATH")
     if name and not all(part.isalnum() for part in name.replace("_", "-").split("-")):
         raise SettingsError(f"MODEL is {name!r}; a name has only letters, digits and hyphens (dinov2-base).")
     if path:
@@ -207,8 +254,8 @@ def redis_address_file(data_dir: Path) -> Path:
 
 def _redis_url(read: _Reader, data_dir: Path) -> str:
     address = redis_address_file(data_dir)
-    default = address.read_text().strip() if address.is_file() else "redis://127.0.0.1:6379/0"
-    url = read.text("REDIS_URL", default)
+    started = address.read_text().strip() if address.is_file() else ""
+    url = read.given("REDIS_URL") or started or read.text("REDIS_URL")
     if urlsplit(url).scheme not in ("redis", "rediss", "unix"):
         raise SettingsError("REDIS_URL must begin with redis://, rediss:// or unix://.")
     return url
@@ -216,7 +263,7 @@ def _redis_url(read: _Reader, data_dir: Path) -> str:
 
 def _database_url(read: _Reader, data_dir: Path) -> str:
     """Return the URL with its driver; hosting services hand out ``postgres://``."""
-    url = read.text("DATABASE_URL", f"sqlite:///{data_dir / 'vitrine.db'}")
+    url = read.given("DATABASE_URL") or f"sqlite:///{data_dir / 'vitrine.db'}"
     scheme, separator, rest = url.partition("://")
     driver = DATABASE_DRIVERS.get(scheme)
     if not separator or driver is None or (driver == "sqlite" and not rest.strip("/")):
@@ -228,7 +275,7 @@ def _database_url(read: _Reader, data_dir: Path) -> str:
 
 def _secret_key(read: _Reader, data_dir: Path, production: bool) -> str:
     """Return the key from the environment; in development, one made on the first start and then kept."""
-    key = read.text("SECRET_KEY", "")
+    key = read.given("SECRET_KEY")
     if key:
         if len(key) < 16:
             raise SettingsError("SECRET_KEY is shorter than 16 characters; make one: openssl rand -hex 32")

@@ -16,7 +16,15 @@ from config import ROOT
 
 HEAVY = {"numpy", "scipy", "safetensors", "faiss", "tqdm", "zxcvbn"}
 # What pages may import of the lower layers: modules that load no NumPy.
-LIGHT = ("gallery.catalog", "gallery.errors", "model.config", "model.errors", "model.files", "model.pictures")
+LIGHT = (
+    "gallery.catalog",
+    "gallery.errors",
+    "model.config",
+    "model.errors",
+    "model.files",
+    "model.pictures",
+    "model.version",
+)
 ALLOWED = {
     "model": {"model"},
     "gallery": {"gallery", "model"},

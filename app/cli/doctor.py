@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import shutil
 import sqlite3
 import sys
@@ -25,6 +26,7 @@ from app.redis_policy import eviction_problem
 from app.transactions import transaction
 from config import BUNDLED_MODEL
 from model.errors import VitrineError
+from model.version import version
 
 LOW_DISK_MB = 500
 SAFE_SQLITE = (3, 51, 3)
@@ -44,6 +46,11 @@ class Finding(NamedTuple):
     level: Level
     part: str
     text: str
+
+
+def program() -> Iterator[Finding]:
+    """Which version runs, on which Python."""
+    yield Finding(Level.OK, "vitrine", f"{version()}, Python {platform.python_version()}")
 
 
 def disk() -> Iterator[Finding]:
@@ -114,7 +121,7 @@ def model_and_index() -> Iterator[Finding]:
         yield Finding(Level.WARNING, "gallery", f"{manifest.root} is not there; its pictures show as missing")
 
 
-LOOKS: tuple[Callable[[], Iterator[Finding]], ...] = (disk, database, redis, model_and_index)
+LOOKS: tuple[Callable[[], Iterator[Finding]], ...] = (program, disk, database, redis, model_and_index)
 
 
 @click.command("doctor")

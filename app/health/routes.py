@@ -8,14 +8,15 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from app.health import metrics
 from app.health.checks import CHECKS
+from model.version import version
 
 bp = Blueprint("health", __name__)
 
 
 @bp.get("/healthz")
 def alive() -> ResponseReturnValue:
-    """Report that the process answers, without checking anything else."""
-    return jsonify(status="ok")
+    """Report that the process answers, and which version it runs; nothing else is checked."""
+    return jsonify(status="ok", vitrine=version())
 
 
 @bp.get("/readyz")

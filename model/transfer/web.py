@@ -11,7 +11,8 @@ import requests
 from requests import exceptions
 from urllib3.exceptions import HTTPError, NameResolutionError
 
-USER_AGENT = "Vitrine/0.1 (self-hosted visual search)"
+from model.version import version
+
 MAX_REDIRECTS = 10
 
 NETWORK_ERRORS = (exceptions.RequestException, HTTPError)
@@ -30,7 +31,8 @@ def new_session() -> requests.Session:
     """Return a session with Vitrine's user agent, which uses the proxies set in the environment."""
     session = requests.Session()
     # With a compressed encoding, lengths and ranges would count other bytes than those on disk.
-    session.headers.update({"User-Agent": USER_AGENT, "Accept-Encoding": "identity"})
+    agent = f"Vitrine/{version()} (self-hosted visual search)"
+    session.headers.update({"User-Agent": agent, "Accept-Encoding": "identity"})
     return session
 
 

@@ -29,7 +29,7 @@ def site() -> Iterator[Site]:
 
 
 @pytest.fixture
-def app(tmp_path: Path, site: Installation) -> Flask:
+def app(tmp_path: Path, site: Site) -> Flask:
     environ = {"DATA_DIR": str(tmp_path / "data"), "DINOV2_MIRROR": site.address + "/dinov2"}
     return create_app(load_settings(environ))
 
@@ -57,9 +57,7 @@ def test_fetch_without_a_name_lists_what_there_is(app: Flask) -> None:
     assert "installed" not in output
 
 
-def test_fetch_installs_from_the_mirror_and_the_list_says_so(
-    app: Flask, site: Installation, pth: Path
-) -> None:
+def test_fetch_installs_from_the_mirror_and_the_list_says_so(app: Flask, site: Site, pth: Path) -> None:
     site.put("/dinov2/dinov2_vitt14/dinov2_vitt14_pretrain.pth", pth.read_bytes())
     result = flask(app, "model", "fetch", "dinov2-tiny")
     assert result.exit_code == 0, result.output
@@ -68,7 +66,7 @@ def test_fetch_installs_from_the_mirror_and_the_list_says_so(
     assert f"installed: {place}" in flask(app, "model", "fetch").output
 
 
-def test_fetch_takes_a_file_brought_by_hand(app: Flask, site: Installation, pth: Path) -> None:
+def test_fetch_takes_a_file_brought_by_hand(app: Flask, site: Site, pth: Path) -> None:
     assert flask(app, "model", "fetch", "dinov2-tiny", "--file", pth).exit_code == 0
     assert site.asked == []
 
@@ -81,9 +79,7 @@ def test_fetch_fails_in_one_line(app: Flask, pth: Path) -> None:
     assert "there are: dinov2-small" in flask(app, "model", "fetch", "dinov9").stderr
 
 
-def test_download_brings_pictures_and_reports_what_failed(
-    app: Flask, site: Installation, tmp_path: Path
-) -> None:
+def test_download_brings_pictures_and_reports_what_failed(app: Flask, site: Site, tmp_path: Path) -> None:
     good = site.put("/good.jpg", pictures.encoded(pictures.scene(), "JPEG"))
     bad = site.put("/bad\x1b.jpg", Page(b"<html>", media_type="image/jpeg"))
     source, folder, report = tmp_path / "list.csv", tmp_path / "photos", tmp_path / "report.json"

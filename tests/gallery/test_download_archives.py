@@ -189,9 +189,7 @@ def test_a_second_run_keeps_present_pictures_and_restores_missing_ones(tmp_path:
     assert (report.written, report.present) == (1, 2)
 
 
-def test_an_archive_is_downloaded_unpacked_and_removed(
-    site: Installation, root: Path, tmp_path: Path
-) -> None:
+def test_an_archive_is_downloaded_unpacked_and_removed(site: Site, root: Path, tmp_path: Path) -> None:
     body = archives.tar_bytes(GOOD)
     url = site.put("/set.tar.gz?token=1", Page(body, etag='"1"', breaks=[100]))
     seen: list[tuple[int, int | None]] = []
@@ -204,7 +202,7 @@ def test_an_archive_is_downloaded_unpacked_and_removed(
     assert site.asked == []
 
 
-def test_a_complete_archive_is_not_downloaded_again(site: Installation, root: Path) -> None:
+def test_a_complete_archive_is_not_downloaded_again(site: Site, root: Path) -> None:
     url = site.put("/set.zip", archives.tar_bytes(GOOD))
     with pytest.raises(DownloadError, match="more than 2 members"):
         download(url, root, bounds=Bounds(max_pictures=2))
@@ -213,7 +211,7 @@ def test_a_complete_archive_is_not_downloaded_again(site: Installation, root: Pa
 
 
 def test_a_photo_set_is_downloaded_by_name_checked_and_attributed(
-    site: Installation, root: Path, monkeypatch: pytest.MonkeyPatch
+    site: Site, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     body = archives.tar_bytes(GOOD)
     md5 = hashlib.md5(body, usedforsecurity=False).hexdigest()
@@ -224,7 +222,7 @@ def test_a_photo_set_is_downloaded_by_name_checked_and_attributed(
 
 
 def test_a_photo_set_with_wrong_bytes_is_refused(
-    site: Installation, root: Path, monkeypatch: pytest.MonkeyPatch
+    site: Site, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chosen = sources.PhotoSet((site.put("/set.tgz", b"something else"),), "0" * 32, 3, 1, "By Ann.")
     monkeypatch.setitem(sources.PHOTO_SETS, "tiny", chosen)

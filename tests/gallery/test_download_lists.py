@@ -46,7 +46,7 @@ def reasons(report: Report) -> dict[str, str]:
     return {failure.source.rpartition("/")[2]: failure.reason for failure in report.failed}
 
 
-def test_every_picture_of_a_list_gets_a_readable_name(site: Installation, root: Path, tmp_path: Path) -> None:
+def test_every_picture_of_a_list_gets_a_readable_name(site: Site, root: Path, tmp_path: Path) -> None:
     urls = [site.put(f"/photos/cat%20{number}.jpg", JPEG) for number in range(20)]
     seen: list[tuple[int, int | None]] = []
     report = download(listed(tmp_path, *urls), root, bounds=QUICK, progress=lambda *step: seen.append(step))
@@ -56,18 +56,14 @@ def test_every_picture_of_a_list_gets_a_readable_name(site: Installation, root: 
     assert all((root / name).read_bytes() == JPEG for name in files_below(root))
 
 
-def test_the_extension_follows_the_format_and_not_the_address(
-    site: Installation, root: Path, tmp_path: Path
-) -> None:
+def test_the_extension_follows_the_format_and_not_the_address(site: Site, root: Path, tmp_path: Path) -> None:
     url = site.put("/cat.jpg", Page(pictures.encoded(pictures.scene(), "WEBP"), media_type="image/jpeg"))
     download(listed(tmp_path, url), root, bounds=QUICK)
     [name] = files_below(root)
     assert name.endswith(".webp")
 
 
-def test_failed_pictures_are_reported_and_stop_nothing(
-    site: Installation, root: Path, tmp_path: Path
-) -> None:
+def test_failed_pictures_are_reported_and_stop_nothing(site: Site, root: Path, tmp_path: Path) -> None:
     site.redirect("/circle", "/circle")
     site.put("/html.jpg", Page(b"<!doctype html><h1>Log in", media_type="image/jpeg"))
     site.put("/cut.jpg", Page(LARGE_JPEG[: len(LARGE_JPEG) // 2], claimed=-1))
@@ -100,7 +96,7 @@ def test_failed_pictures_are_reported_and_stop_nothing(
     assert json.loads(json.dumps(report.as_dict()))["failed"][0].keys() == {"source", "reason"}
 
 
-def test_a_second_run_requests_only_missing_pictures(site: Installation, root: Path, tmp_path: Path) -> None:
+def test_a_second_run_requests_only_missing_pictures(site: Site, root: Path, tmp_path: Path) -> None:
     urls = [
         site.put("/a.jpg", JPEG),
         site.put("/b.jpg", Page(JPEG, statuses=[404])),
@@ -114,13 +110,13 @@ def test_a_second_run_requests_only_missing_pictures(site: Installation, root: P
     assert [asked.path for asked in site.asked] == ["/b.jpg"]
 
 
-def test_connections_to_one_server_are_limited(site: Installation, root: Path, tmp_path: Path) -> None:
+def test_connections_to_one_server_are_limited(site: Site, root: Path, tmp_path: Path) -> None:
     urls = [site.put(f"/{number}.jpg", Page(JPEG, drip=0.0002)) for number in range(12)]
     download(listed(tmp_path, *urls), root, bounds=Bounds(delay=0.0, per_host=3))
     assert 2 <= site.busiest <= 3
 
 
-def test_a_server_that_delivers_nothing_is_given_up(site: Installation, root: Path, tmp_path: Path) -> None:
+def test_a_server_that_delivers_nothing_is_given_up(site: Site, root: Path, tmp_path: Path) -> None:
     urls = [site.put(f"/{number}.jpg", Page(silent=True)) for number in range(30)]
     bounds = Bounds(delay=0.0, attempts=1, read_timeout=0.05, host_patience=0.12, per_host=1)
     report = download(listed(tmp_path, *urls), root, bounds=bounds)
@@ -130,7 +126,7 @@ def test_a_server_that_delivers_nothing_is_given_up(site: Installation, root: Pa
     assert len(site.asked) <= 4
 
 
-def test_the_limit_of_all_bytes_is_kept(site: Installation, root: Path, tmp_path: Path) -> None:
+def test_the_limit_of_all_bytes_is_kept(site: Site, root: Path, tmp_path: Path) -> None:
     urls = [site.put(f"/{number}.jpg", JPEG) for number in range(6)]
     bounds = Bounds(delay=0.0, per_host=1, max_total=2 * len(JPEG))
     report = download(listed(tmp_path, *urls), root, bounds=bounds)
@@ -139,7 +135,7 @@ def test_the_limit_of_all_bytes_is_kept(site: Installation, root: Path, tmp_path
 
 
 def test_a_full_disk_ends_the_run(
-    site: Installation, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    site: Site, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gallery.download.spool._SPARE_BYTES", 1 << 62)
     with pytest.raises(DownloadError, match="nearly full"):
@@ -147,7 +143,7 @@ def test_a_full_disk_ends_the_run(
 
 
 def test_an_interrupted_run_ends_soon_and_leaves_no_partial_file(
-    site: Installation, root: Path, tmp_path: Path
+    site: Site, root: Path, tmp_path: Path
 ) -> None:
     def interrupt(done: int, total: int | None) -> None:
         raise KeyboardInterrupt
@@ -162,7 +158,7 @@ def test_an_interrupted_run_ends_soon_and_leaves_no_partial_file(
     assert not [path.name for path in (root / ".download").iterdir() if path.name != "lock"]
 
 
-def test_a_list_can_be_a_web_address(site: Installation, root: Path) -> None:
+def test_a_list_can_be_a_web_address(site: Site, root: Path) -> None:
     site.put("/list.csv", f"url\n{site.put('/a.jpg', JPEG)}\n".encode())
     assert download(site.address + "/list.csv", root, bounds=QUICK).written == 1
     assert download(site.address + "/list.csv", root, bounds=QUICK).present == 1

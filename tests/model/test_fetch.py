@@ -78,7 +78,7 @@ def holds_the_official_tensors(path: Path) -> bool:
 
 
 def test_an_official_checkpoint_is_fetched_checked_converted_and_installed(
-    site: Installation, official: OfficialCheckpoint, pth: Path, models: Path
+    site: Site, official: OfficialCheckpoint, pth: Path, models: Path
 ) -> None:
     site.put(PATH, Page(pth.read_bytes(), breaks=[1_000]))
     seen: list[tuple[int, int | None]] = []
@@ -92,7 +92,7 @@ def test_an_official_checkpoint_is_fetched_checked_converted_and_installed(
 
 
 def test_what_is_installed_is_not_fetched_again(
-    site: Installation, official: OfficialCheckpoint, models: Path
+    site: Site, official: OfficialCheckpoint, models: Path
 ) -> None:
     models.mkdir(parents=True)
     (models / f"{NAME}.safetensors").write_text("installed")
@@ -101,7 +101,7 @@ def test_what_is_installed_is_not_fetched_again(
 
 
 @pytest.mark.usefixtures("official")
-def test_wrong_bytes_are_not_installed(site: Installation, pth: Path, models: Path) -> None:
+def test_wrong_bytes_are_not_installed(site: Site, pth: Path, models: Path) -> None:
     data = bytearray(pth.read_bytes())
     data[5_000] ^= 1
     site.put(PATH, bytes(data))
@@ -140,7 +140,7 @@ def test_a_wrong_file_brought_by_hand_is_refused_with_the_way_to_use_it(
 
 
 @pytest.mark.usefixtures("official")
-def test_the_hub_is_the_second_resort_and_said_to_be_unchecked(site: Installation, models: Path) -> None:
+def test_the_hub_is_the_second_resort_and_said_to_be_unchecked(site: Site, models: Path) -> None:
     hub_file = write_checkpoint(models.parent.parent / "hub.safetensors", TINY, layout=HUB)
     site.put(HUB_PATH, hub_file.read_bytes())
     notices: list[str] = []
@@ -151,14 +151,14 @@ def test_the_hub_is_the_second_resort_and_said_to_be_unchecked(site: Installatio
 
 
 @pytest.mark.usefixtures("official")
-def test_the_hub_is_not_asked_unless_it_is_named(site: Installation, models: Path) -> None:
+def test_the_hub_is_not_asked_unless_it_is_named(site: Site, models: Path) -> None:
     with pytest.raises(DownloadError, match="404"):
         fetch(NAME, models, mirror=site.address)
     assert len(site.asked) == 1
 
 
 @pytest.mark.usefixtures("official")
-def test_another_model_from_the_hub_is_refused(site: Installation, tmp_path: Path, models: Path) -> None:
+def test_another_model_from_the_hub_is_refused(site: Site, tmp_path: Path, models: Path) -> None:
     other = write_checkpoint(tmp_path / "other.safetensors", KINDS["plain"], layout=HUB)
     site.put(HUB_PATH, other.read_bytes())
     with pytest.raises(CheckpointError, match="is not dinov2-tiny: width 64, depth 2, 0 registers"):

@@ -43,7 +43,7 @@ def leftovers(target: Path) -> list[str]:
     return sorted(path.name for path in target.parent.iterdir())
 
 
-def test_a_file_is_brought_with_progress_and_leaves_nothing_beside(site: Installation, target: Path) -> None:
+def test_a_file_is_brought_with_progress_and_leaves_nothing_beside(site: Site, target: Path) -> None:
     seen: list[tuple[int, int | None]] = []
     url = site.put("/w", BODY)
     assert download(url, target, sha256=SHA256, progress=lambda *step: seen.append(step)) == target
@@ -53,30 +53,28 @@ def test_a_file_is_brought_with_progress_and_leaves_nothing_beside(site: Install
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
 
 
-def test_the_server_is_told_who_asks_and_to_send_plain_bytes(site: Installation, target: Path) -> None:
+def test_the_server_is_told_who_asks_and_to_send_plain_bytes(site: Site, target: Path) -> None:
     download(site.put("/w", BODY), target)
     assert site.asked[0].headers["user-agent"].startswith("Vitrine/")
     assert site.asked[0].headers["accept-encoding"] == "identity"
 
 
 @pytest.mark.parametrize("checksum", [{"sha256": SHA256}, {"md5": MD5}, {"sha256": SHA256.upper()}])
-def test_a_file_that_is_there_and_right_is_not_asked_for_again(
-    site: Installation, target: Path, checksum
-) -> None:
+def test_a_file_that_is_there_and_right_is_not_asked_for_again(site: Site, target: Path, checksum) -> None:
     target.parent.mkdir()
     target.write_bytes(BODY)
     assert download(site.put("/w", b"other"), target, **checksum) == target
     assert site.asked == []
 
 
-def test_a_file_that_is_there_and_wrong_is_replaced(site: Installation, target: Path) -> None:
+def test_a_file_that_is_there_and_wrong_is_replaced(site: Site, target: Path) -> None:
     target.parent.mkdir()
     target.write_bytes(b"an older file")
     download(site.put("/w", BODY), target, sha256=SHA256)
     assert target.read_bytes() == BODY
 
 
-def test_a_connection_that_breaks_off_is_resumed_where_it_broke(site: Installation, target: Path) -> None:
+def test_a_connection_that_breaks_off_is_resumed_where_it_broke(site: Site, target: Path) -> None:
     url = site.put("/w", Page(BODY, etag='"1"', breaks=[300_000, 200_000]))
     download(url, target, limits=QUICK)
     assert target.read_bytes() == BODY
@@ -84,7 +82,7 @@ def test_a_connection_that_breaks_off_is_resumed_where_it_broke(site: Installati
     assert site.asked[1].headers["if-range"] == '"1"'
 
 
-def test_attempts_that_bring_a_megabyte_do_not_count(site: Installation, target: Path) -> None:
+def test_attempts_that_bring_a_megabyte_do_not_count(site: Site, target: Path) -> None:
     body = bytes(7 << 20)
     url = site.put("/w", Page(body, etag='"1"', breaks=[1 << 20] * 6))
     download(url, target, limits=QUICK)
@@ -93,7 +91,7 @@ def test_attempts_that_bring_a_megabyte_do_not_count(site: Installation, target:
 
 
 @pytest.mark.parametrize("known", [{"sha256": SHA256}, {}])
-def test_a_later_run_resumes_what_an_earlier_one_left(site: Installation, target: Path, known) -> None:
+def test_a_later_run_resumes_what_an_earlier_one_left(site: Site, target: Path, known) -> None:
     url = site.put("/w", Page(BODY, etag='"1"', breaks=[300_000], statuses=[200, 404]))
     refused(url, target, **known)
     assert leftovers(target) == ["weights.pth.part", "weights.pth.part.json"]
@@ -103,7 +101,7 @@ def test_a_later_run_resumes_what_an_earlier_one_left(site: Installation, target
     assert leftovers(target) == ["weights.pth"]
 
 
-def test_an_interrupted_run_is_resumed_by_the_next(site: Installation, target: Path) -> None:
+def test_an_interrupted_run_is_resumed_by_the_next(site: Site, target: Path) -> None:
     def interrupt(done: int, total: int | None) -> None:
         raise KeyboardInterrupt
 
@@ -115,31 +113,31 @@ def test_an_interrupted_run_is_resumed_by_the_next(site: Installation, target: P
     assert site.ranges_asked()[-1].startswith("bytes=")
 
 
-def test_what_nothing_vouches_for_is_not_kept(site: Installation, target: Path) -> None:
+def test_what_nothing_vouches_for_is_not_kept(site: Site, target: Path) -> None:
     url = site.put("/w", Page(BODY, breaks=[300_000], statuses=[200, 404]))
     refused(url, target)
     assert leftovers(target) == []
 
 
-def test_a_weak_etag_vouches_for_nothing(site: Installation, target: Path) -> None:
+def test_a_weak_etag_vouches_for_nothing(site: Site, target: Path) -> None:
     download(site.put("/w", Page(BODY, etag='W/"1"', breaks=[300_000])), target, limits=QUICK)
     assert target.read_bytes() == BODY
     assert site.ranges_asked() == ["", ""]
 
 
-def test_a_server_that_ignores_ranges_is_read_from_the_start(site: Installation, target: Path) -> None:
+def test_a_server_that_ignores_ranges_is_read_from_the_start(site: Site, target: Path) -> None:
     download(site.put("/w", Page(BODY, ranges=False, breaks=[300_000])), target, sha256=SHA256, limits=QUICK)
     assert target.read_bytes() == BODY
     assert site.ranges_asked() == ["", "bytes=300000-"]
 
 
-def test_a_file_that_changed_meanwhile_is_read_from_the_start(site: Installation, target: Path) -> None:
+def test_a_file_that_changed_meanwhile_is_read_from_the_start(site: Site, target: Path) -> None:
     refused(site.put("/w", Page(b"old" * 9_999, etag='"1"', breaks=[5_000], statuses=[200, 404])), target)
     download(site.put("/w", Page(BODY, etag='"2"')), target, limits=QUICK)
     assert target.read_bytes() == BODY
 
 
-def test_pieces_of_two_versions_are_found_out_and_read_anew(site: Installation, target: Path) -> None:
+def test_pieces_of_two_versions_are_found_out_and_read_anew(site: Site, target: Path) -> None:
     url = site.put("/w", Page(b"old" * 9_999, breaks=[5_000], statuses=[200, 404]))
     refused(url, target, sha256=SHA256)
     download(site.put("/w", BODY), target, sha256=SHA256, limits=QUICK)
@@ -147,7 +145,7 @@ def test_pieces_of_two_versions_are_found_out_and_read_anew(site: Installation, 
     assert site.ranges_asked()[-2:] == ["bytes=5000-", ""]
 
 
-def test_a_part_longer_than_the_file_is_thrown_away(site: Installation, target: Path) -> None:
+def test_a_part_longer_than_the_file_is_thrown_away(site: Site, target: Path) -> None:
     target.parent.mkdir()
     target.with_name("weights.pth.part").write_bytes(BODY + b"more")
     download(site.put("/w", BODY), target, sha256=SHA256, limits=QUICK)
@@ -155,9 +153,7 @@ def test_a_part_longer_than_the_file_is_thrown_away(site: Installation, target: 
 
 
 @pytest.mark.parametrize("size", [len(BODY), None])
-def test_a_part_that_is_complete_needs_only_its_name(
-    site: Installation, target: Path, size: int | None
-) -> None:
+def test_a_part_that_is_complete_needs_only_its_name(site: Site, target: Path, size: int | None) -> None:
     target.parent.mkdir()
     target.with_name("weights.pth.part").write_bytes(BODY)
     download(site.put("/w", BODY), target, sha256=SHA256, size=size, limits=QUICK)
@@ -165,7 +161,7 @@ def test_a_part_that_is_complete_needs_only_its_name(
     assert len(site.asked) == (0 if size else 1)
 
 
-def test_a_note_cut_off_by_a_crash_is_no_harm(site: Installation, target: Path) -> None:
+def test_a_note_cut_off_by_a_crash_is_no_harm(site: Site, target: Path) -> None:
     target.parent.mkdir()
     target.with_name("weights.pth.part").write_bytes(b"anything")
     target.with_name("weights.pth.part.json").write_text('{"url": "ht')
@@ -174,7 +170,7 @@ def test_a_note_cut_off_by_a_crash_is_no_harm(site: Installation, target: Path) 
 
 
 @pytest.mark.parametrize("checksum", [{"sha256": SHA256}, {"md5": MD5}])
-def test_wrong_bytes_never_get_the_name(site: Installation, target: Path, checksum) -> None:
+def test_wrong_bytes_never_get_the_name(site: Site, target: Path, checksum) -> None:
     message = refused(site.put("/w", b"x" + BODY[1:]), target, **checksum)
     assert "wrong content" in message
     assert next(iter(checksum.values())) in message
@@ -183,28 +179,28 @@ def test_wrong_bytes_never_get_the_name(site: Installation, target: Path, checks
     assert len(site.asked) == 1
 
 
-def test_a_server_that_announces_too_much_is_found_out(site: Installation, target: Path) -> None:
+def test_a_server_that_announces_too_much_is_found_out(site: Site, target: Path) -> None:
     message = refused(site.put("/w", Page(BODY, claimed=len(BODY) + 5)), target)
     assert "broke off" in message
 
 
-def test_too_much_announced_does_no_harm_where_there_is_a_checksum(site: Installation, target: Path) -> None:
+def test_too_much_announced_does_no_harm_where_there_is_a_checksum(site: Site, target: Path) -> None:
     download(site.put("/w", Page(BODY, claimed=len(BODY) + 5)), target, sha256=SHA256, limits=QUICK)
     assert target.read_bytes() == BODY
 
 
-def test_a_server_that_announces_too_little_is_found_out(site: Installation, target: Path) -> None:
+def test_a_server_that_announces_too_little_is_found_out(site: Site, target: Path) -> None:
     message = refused(site.put("/w", Page(BODY, claimed=1_000)), target, sha256=SHA256)
     assert "wrong content" in message
 
 
-def test_a_length_other_than_the_known_one_is_refused_at_once(site: Installation, target: Path) -> None:
+def test_a_length_other_than_the_known_one_is_refused_at_once(site: Site, target: Path) -> None:
     message = refused(site.put("/w", BODY), target, size=17)
     assert "announces 1,024,000 bytes; the file should have 17" in message
 
 
 @pytest.mark.parametrize("claimed", [None, -1])
-def test_a_file_that_is_too_large_is_refused(site: Installation, target: Path, claimed: int | None) -> None:
+def test_a_file_that_is_too_large_is_refused(site: Site, target: Path, claimed: int | None) -> None:
     url, seen = site.put("/w", Page(BODY, claimed=claimed)), []
     limits = Limits(max_bytes=100_000, attempts=1)
     message = refused(url, target, limits=limits, progress=lambda done, total: seen.append(done))
@@ -213,14 +209,14 @@ def test_a_file_that_is_too_large_is_refused(site: Installation, target: Path, c
     assert seen == [] or claimed == -1
 
 
-def test_a_file_without_an_announced_length_is_brought(site: Installation, target: Path) -> None:
+def test_a_file_without_an_announced_length_is_brought(site: Site, target: Path) -> None:
     seen: list[int | None] = []
     download(site.put("/w", Page(BODY, claimed=-1)), target, progress=lambda done, total: seen.append(total))
     assert target.read_bytes() == BODY
     assert set(seen) == {None}
 
 
-def test_mirrors_are_tried_in_turn_and_each_ones_failure_is_told(site: Installation, target: Path) -> None:
+def test_mirrors_are_tried_in_turn_and_each_ones_failure_is_told(site: Site, target: Path) -> None:
     urls = [site.address + "/missing", site.put("/wrong", b"no"), site.put("/right", BODY)]
     download(urls, target, sha256=SHA256, limits=QUICK)
     assert target.read_bytes() == BODY
@@ -230,7 +226,7 @@ def test_mirrors_are_tried_in_turn_and_each_ones_failure_is_told(site: Installat
     assert f"{urls[1]}: wrong content" in message
 
 
-def test_a_busy_server_is_asked_again_and_a_missing_file_is_not(site: Installation, target: Path) -> None:
+def test_a_busy_server_is_asked_again_and_a_missing_file_is_not(site: Site, target: Path) -> None:
     download(site.put("/busy", Page(BODY, statuses=[503, 429])), target, limits=QUICK)
     assert len(site.asked) == 3
     target.unlink()
@@ -238,21 +234,21 @@ def test_a_busy_server_is_asked_again_and_a_missing_file_is_not(site: Installati
     assert len(site.asked) == 4
 
 
-def test_a_server_that_stays_busy_is_given_up(site: Installation, target: Path) -> None:
+def test_a_server_that_stays_busy_is_given_up(site: Site, target: Path) -> None:
     message = refused(site.put("/busy", Page(BODY, status=503)), target)
     assert "503" in message
     assert "tried 3 times" in message
     assert len(site.asked) == 3
 
 
-def test_retry_after_is_heeded_but_never_past_the_deadline(site: Installation, target: Path) -> None:
+def test_retry_after_is_heeded_but_never_past_the_deadline(site: Site, target: Path) -> None:
     page = Page(BODY, status=503, headers={"Retry-After": "86400"})
     message = refused(site.put("/busy", page), target, limits=Limits(max_seconds=0.05))
     assert "not finished after" in message
     assert len(site.asked) == 1
 
 
-def test_redirects_are_followed_and_circles_are_left(site: Installation, target: Path) -> None:
+def test_redirects_are_followed_and_circles_are_left(site: Site, target: Path) -> None:
     site.put("/w", BODY)
     download(site.redirect("/a", "/w"), target, limits=QUICK)
     assert target.read_bytes() == BODY
@@ -266,18 +262,18 @@ def test_redirects_are_followed_and_circles_are_left(site: Installation, target:
 @pytest.mark.parametrize(
     "url", ["file:///etc/passwd", "ftp://127.0.0.1/x", "/etc/passwd", "http://", "gopher:x"]
 )
-def test_only_web_addresses_are_followed(site: Installation, target: Path, url: str) -> None:
+def test_only_web_addresses_are_followed(site: Site, target: Path, url: str) -> None:
     assert "http" in refused(url, target)
     if ":" in url and not url.startswith("http"):
         assert "http" in refused(site.redirect("/w", url), target)
 
 
-def test_a_server_that_drips_is_left_at_the_deadline(site: Installation, target: Path) -> None:
+def test_a_server_that_drips_is_left_at_the_deadline(site: Site, target: Path) -> None:
     url = site.put("/w", Page(BODY, drip=0.01))
     assert "not finished after" in refused(url, target, limits=Limits(max_seconds=0.1))
 
 
-def test_a_server_that_falls_silent_is_left(site: Installation, target: Path) -> None:
+def test_a_server_that_falls_silent_is_left(site: Site, target: Path) -> None:
     url = site.put("/w", Page(silent=True))
     message = refused(url, target, limits=Limits(attempts=2, pause=0.001, read_timeout=0.1))
     assert "stopped sending data" in message
@@ -296,7 +292,7 @@ def test_an_unknown_host_is_said_in_one_line(target: Path) -> None:
     )
 
 
-def test_a_proxy_from_the_environment_is_used(site: Installation, target: Path, monkeypatch) -> None:
+def test_a_proxy_from_the_environment_is_used(site: Site, target: Path, monkeypatch) -> None:
     monkeypatch.setenv("http_proxy", site.address)
     site.pages["http://weights.example/w"] = Page(BODY)
     download("http://weights.example/w", target)
@@ -314,13 +310,13 @@ def disk_of(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_a_disk_that_takes_only_half_of_the_last_piece_is_full(site: Installation, target: Path) -> None:
+def test_a_disk_that_takes_only_half_of_the_last_piece_is_full(site: Site, target: Path) -> None:
     url = site.put("/w", Page(BODY, claimed=-1))
     with disk_of(len(BODY) - 10):
         assert "cannot be written" in refused(url, target)
 
 
-def test_a_full_disk_is_said_and_what_came_is_kept(site: Installation, target: Path) -> None:
+def test_a_full_disk_is_said_and_what_came_is_kept(site: Site, target: Path) -> None:
     url = site.put("/w", Page(BODY, etag='"1"'))
     with disk_of(300_001):
         message = refused(url, target)
@@ -330,18 +326,18 @@ def test_a_full_disk_is_said_and_what_came_is_kept(site: Installation, target: P
     assert target.read_bytes() == BODY
 
 
-def test_more_than_the_disk_has_is_refused_before_it_is_read(site: Installation, target: Path) -> None:
+def test_more_than_the_disk_has_is_refused_before_it_is_read(site: Site, target: Path) -> None:
     url = site.put("/w", Page(BODY, claimed=1 << 62))
     assert "free some space" in refused(url, target, limits=Limits(max_bytes=1 << 63))
 
 
-def test_a_folder_that_cannot_be_made_is_said(site: Installation, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_said(site: Site, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(DownloadError, match="cannot be written"):
         download(site.put("/w", BODY), tmp_path / "file" / "weights.pth")
 
 
-def test_two_downloads_of_one_file_do_not_mix(site: Installation, target: Path) -> None:
+def test_two_downloads_of_one_file_do_not_mix(site: Site, target: Path) -> None:
     with part_file(target, Check("sha256", SHA256, None)):
         assert "another process" in refused(site.put("/w", BODY), target)
     assert site.asked == []

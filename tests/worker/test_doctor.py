@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from model.version import version
 from tests.support.installation import Installation
 from tests.support.servers import ROOT
 
@@ -32,6 +33,7 @@ def test_all_is_well(installation: Installation) -> None:
     assert {level for level, _ in found.values()} <= {"ok", "warning"}
     assert set(found) >= {"disk", "database", "migrations", "writing", "redis", "worker", "weights", "index"}
     assert found["worker"] == ("ok", "1 listening")
+    assert found["vitrine"][1].startswith(f"{version()}, Python 3.")
 
 
 @pytest.mark.parametrize("backend", ["sqlite"])
