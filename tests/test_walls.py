@@ -32,7 +32,7 @@ ALLOWED = {
     "app": {"app", "config", "gallery", "model"},
     "worker": {"worker", "app", "model", "gallery", "config"},
     "training": {"training", "gallery", "model"},
-    "bench": {"bench", "gallery", "model", "tests"},
+    "bench": {"bench", "config", "gallery", "model", "tests"},
     "scripts": {"scripts", "app", "config", "gallery", "model"},
     "wsgi": {"app", "config"},
 }
