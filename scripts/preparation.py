@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import hashlib
 import os
 import shutil
 import subprocess
@@ -17,13 +18,14 @@ from flask_migrate import upgrade
 
 from app.cli.console import ProgressBar
 from app.extensions import db
-from config import BUNDLED_MODEL, ROOT, Settings
+from config import BUNDLED_MODEL, FORMER_MODEL, ROOT, Settings
 from gallery import demo
 from gallery.about import SAMPLES_FILE
 from gallery.catalog import Catalog
 from gallery.errors import IndexMissingError
 from gallery.manifest import Manifest
 from model.errors import VitrineError
+from scripts.processes import say
 
 NEEDED_MB = 300
 
@@ -81,7 +83,7 @@ def weights(settings: Settings, environ: Mapping[str, str]) -> None:
 
 
 def index(settings: Settings, environ: Mapping[str, str]) -> None:
-    """Index GALLERY if it is given; else, where this model has no index, the gallery in use, or the demo."""
+    """Index GALLERY if it is given; else the gallery in use where these weights have not, or the demo."""
     wanted = environ.get("GALLERY", "").strip()
     if wanted:
         folder = Path(wanted).expanduser()
@@ -91,21 +93,46 @@ def index(settings: Settings, environ: Mapping[str, str]) -> None:
         return
     found = _manifest(settings.index_dir)
     place = settings.data_dir / "demo"
-    root = Path(found.root) if found else _gallery_of_another_model(settings) or place
+    earlier = found or _index_of_another_model(settings)
+    root = Path(earlier.root) if earlier else place
+    same = earlier is not None and _made_with(settings.model_path, earlier)
+    fresh = found is not None and same
     if root == place:
         _draw_demo(place)
         drawn = (place / SAMPLES_FILE).stat().st_mtime_ns
-        if found is not None and found.scanned > drawn:
-            return
-    elif found is not None:
+        fresh = fresh and found is not None and found.scanned > drawn
+    if fresh:
         return
+    if earlier is not None and not same:
+        _say_why(settings, earlier)
     _flask("gallery", "index", str(root))
 
 
-def _gallery_of_another_model(settings: Settings) -> Path | None:
+def _say_why(settings: Settings, earlier: Manifest) -> None:
+    """Say in one line why the gallery in use is indexed anew, and which folder may go."""
+    root, former = Path(earlier.root), settings.index_dir.with_name(FORMER_MODEL)
+    if not root.is_dir():
+        raise StartError(
+            f"the index was made with other weights than those of {settings.model}, and its gallery {root} is"
+            " missing: bring it back, or choose another: GALLERY=/path/to/pictures make run"
+        )
+    unused = f"; {former}, the index of a model that is no longer here, can be deleted"
+    say(
+        f"The gallery in use was indexed with other weights; {settings.model} indexes it anew"
+        f"{unused if former.is_dir() else ''}."
+    )
+
+
+def _index_of_another_model(settings: Settings) -> Manifest | None:
     indexes = sorted(settings.index_dir.parent.glob("*"))
-    roots = [Path(found.root) for each in indexes if (found := _manifest(each)) is not None]
-    return next((root for root in roots if root.is_dir()), None)
+    found = [manifest for each in indexes if (manifest := _manifest(each)) is not None]
+    return next((manifest for manifest in found if Path(manifest.root).is_dir()), None)
+
+
+def _made_with(weights: Path, index: Manifest) -> bool:
+    """Return whether an index was made with these weights."""
+    with weights.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() == index.fingerprint.get("weights_sha256")
 
 
 def _manifest(index_dir: Path) -> Manifest | None:

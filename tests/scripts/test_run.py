@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 from contextlib import AbstractContextManager
@@ -12,8 +13,13 @@ from typing import NamedTuple
 import pytest
 import redis
 
-from config import load_settings
+from config import BUNDLED_WEIGHTS, load_settings
+from gallery.catalog import Catalog
+from gallery.indexing import build
+from model import load_encoder
+from model.files import sha256_file
 from scripts import preparation
+from tests.support.checkpoints import write_tiny_checkpoint
 from tests.support.drawings import PICTURES
 from tests.support.servers import Process, alive, answers, free_port, process, redis_server
 from tests.support.waiting import eventually
@@ -104,6 +110,39 @@ def test_a_second_run_in_the_same_place_is_refused_and_a_later_one_goes_on(launc
         client = redis.Redis.from_url(launch.redis_url)
         assert client.get("kept") == b"yes"
         client.close()
+
+
+@pytest.mark.parametrize("name", ["compact", "vitrine-small"])
+def test_a_gallery_that_was_indexed_with_other_weights_is_indexed_anew_and_that_is_said(
+    launch: Launch, template: Path, name: str
+) -> None:
+    data, pictures = launch.directory / "data", template / "pictures"
+    encoder = load_encoder(write_tiny_checkpoint(launch.directory / "old.safetensors"))
+    build(pictures, data / "indexes" / name, encoder, thumbnails_dir=data / "thumbnails")
+    said = "The gallery in use was indexed with other weights; vitrine-small indexes it anew"
+    with launch(GALLERY="") as run:
+        told = run.output()
+        assert told.count(said) == 1
+        assert f"{PICTURES} pictures: {PICTURES} encoded" in told
+        assert (f"{data}/indexes/compact, the index of a model" in told) == (name == "compact")
+        run.signal(signal.SIGINT)
+        assert run.wait() == 0
+    with Catalog.open(data / "indexes" / "vitrine-small") as catalog:
+        assert catalog.manifest.root == str(pictures)
+        assert catalog.manifest.fingerprint["weights_sha256"] == sha256_file(BUNDLED_WEIGHTS)
+    with launch(GALLERY="") as run:
+        assert "ndex" not in run.output()
+
+
+def test_without_the_gallery_of_an_index_of_other_weights_the_way_out_is_said(
+    launch: Launch, template: Path
+) -> None:
+    data, pictures = launch.directory / "data", launch.directory / "pictures"
+    shutil.copytree(template / "pictures", pictures)
+    encoder = load_encoder(write_tiny_checkpoint(launch.directory / "old.safetensors"))
+    build(pictures, data / "indexes" / "vitrine-small", encoder, thumbnails_dir=data / "thumbnails")
+    shutil.rmtree(pictures)
+    assert "GALLERY=/path/to/pictures make run" in launch.refused(GALLERY="")
 
 
 def test_redis_is_started_again_when_it_dies(launch: Launch) -> None:
