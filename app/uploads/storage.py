@@ -24,7 +24,7 @@ from app.extensions import db
 
 ORIGINAL, PREVIEW, PART = ".upload", ".jpg", ".part"
 PREVIEW_TYPES = {PREVIEW: "image/jpeg", ".webp": "image/webp"}  # WebP was made by earlier versions
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 OUR_NAME = re.compile(r"[0-9a-f]{32}\.(upload|jpg|webp|part)")
 ORPHAN_AGE = 3600  # seconds; a younger file may be about to get its row
@@ -72,7 +72,7 @@ def remove(names: Iterable[str]) -> None:
         try:
             path_of(name).unlink(missing_ok=True)
         except OSError as error:
-            logger.warning("a stored picture cannot be removed", extra={"reason": error.strerror})
+            log.warning("a stored picture cannot be removed", extra={"reason": error.strerror})
 
 
 def remove_orphans(now: float | None = None) -> int:
