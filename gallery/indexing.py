@@ -33,7 +33,7 @@ _ROWS = 4096
 _CLOCK_GRAIN = 2_000_000_000
 """Nanoseconds: a file changed so shortly before a scan may change again and keep its time (FAT: 2 s)."""
 
-_log = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +110,11 @@ def build(
     with writing(index_dir), exclusive(index_dir), _Before(index_dir, root, encoder.fingerprint) as before:
         scanned, text = time.time_ns(), attribution(root)
         found, skipped = scan(root, leave_out={index_dir.resolve(), thumbnails_dir.resolve()})
-        with FeatureLog(index_dir / _LOG, encoder.fingerprint) as log:
-            known, already = _Known(before, log), len(log)
+        with FeatureLog(index_dir / _LOG, encoder.fingerprint) as features:
+            known, already = _Known(before, features), len(features)
             reader = PictureReader(root, encoder, known.info, Thumbnails(thumbnails_dir))
             located, refused = encode_files(
-                found, reader, encoder, log,
+                found, reader, encoder, features,
                 unchanged=before.unchanged, batch_size=batch_size, workers=workers, progress=progress,
             )  # fmt: skip
             skipped = sorted(skipped + refused)
@@ -125,7 +125,7 @@ def build(
                 index_dir, items, known.blocks(items), model=encoder.name, fingerprint=encoder.fingerprint,
                 root=root, attribution=text, scanned=scanned,
             )  # fmt: skip
-            indexed = len(log) - already
+            indexed = len(features) - already
         (index_dir / _LOG).unlink()
         removed = before.removed(items)
     seconds = time.monotonic() - started
@@ -205,12 +205,12 @@ class _Before:
 class _Known:
     """The vectors of the generation before and of the log, as one."""
 
-    def __init__(self, before: _Before, log: FeatureLog) -> None:
+    def __init__(self, before: _Before, features: FeatureLog) -> None:
         self._before = before
-        self._log = log
+        self._features = features
 
     def info(self, sha256: str) -> PictureInfo | None:
-        return self._log.info(sha256) or self._before.info(sha256)
+        return self._features.info(sha256) or self._before.info(sha256)
 
     def item(self, file: Located) -> Item:
         path, size, mtime = file.found
@@ -226,11 +226,11 @@ class _Known:
             rows = [self._before.rows.get(sha256, -1) for sha256 in contents]
             old = [place for place, row in enumerate(rows) if row >= 0]
             new = [place for place, row in enumerate(rows) if row < 0]
-            block = np.empty((len(contents), self._log.dim), np.float32)
+            block = np.empty((len(contents), self._features.dim), np.float32)
             if old:
                 block[old] = self._before.vectors([rows[place] for place in old])
             if new:
-                block[new] = self._log.vectors([contents[place] for place in new])
+                block[new] = self._features.vectors([contents[place] for place in new])
             yield block
 
 
@@ -240,5 +240,5 @@ def _open(index_dir: Path) -> Store | None:
     except IndexMissingError:
         return None
     except IndexCorruptError as error:
-        _log.error("no vector of the index can be used again: %s", error)
+        log.error("no vector of the index can be used again: %s", error)
         return None

@@ -53,6 +53,11 @@ def shown(text: str) -> str:
     return "".join(letter if letter.isprintable() or letter == "\u3000" else "\ufffd" for letter in text)
 
 
+def quiet_pillow() -> None:
+    """Hide Pillow's warnings about oddities of files that it can read; commands list those it cannot read."""
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+
+
 class ProgressBar:
     """A progress bar with rate and remaining time; call it with the number done and the total.
 
@@ -79,8 +84,7 @@ class ProgressBar:
         self._bar.update(done - self._bar.n)
 
     def __enter__(self) -> Self:
-        # Pillow warns about oddities of files that it can read; files that it cannot read are listed.
-        warnings.filterwarnings("ignore", module=r"PIL\.")
+        quiet_pillow()
         return self
 
     def __exit__(
