@@ -14,5 +14,5 @@ if __name__ == "__main__":
 
 try:
     app = create_app()
-except SettingsError as error:  # one line rather than a traceback, also from the ``flask`` command
+except SettingsError as error:  # one line instead of a traceback, for the ``flask`` command as well
     sys.exit(f"vitrine: {error}")

@@ -1,4 +1,4 @@
-"""Rights that one process at a time holds, kept in the database so that they outlive any of the processes."""
+"""Leases that one process at a time can hold, kept in the database so that they survive its death."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app.transactions import transaction
 
 
 def hold(name: str, holder: str, seconds: float) -> bool:
-    """Take the lease `name`, or renew it, for `seconds`; False while another holder has it."""
+    """Take or renew the lease `name` for `seconds`; return False while another holder has it."""
     now = utcnow()
     free = sa.or_(Lease.until.is_(None), Lease.until < now, Lease.holder == holder)
     statement = (
@@ -26,7 +26,7 @@ def hold(name: str, holder: str, seconds: float) -> bool:
 
 
 def release(name: str, holder: str) -> None:
-    """Give the lease back before it lapses."""
+    """Release the lease before it lapses."""
     with transaction() as session:
         session.execute(
             sa.update(Lease).where(Lease.name == name, Lease.holder == holder).values(holder=None, until=None)
@@ -34,8 +34,9 @@ def release(name: str, holder: str) -> None:
 
 
 def admit_one_at_a_time(session: Session) -> None:
-    """Make transactions that count and then add wait for one another, so that a cap is a cap.
+    """Serialize transactions that count rows and then add one, so that they respect a limit together.
 
-    SQLite's write lock does this already; elsewhere the lease's row is locked until the transaction ends.
+    On SQLite the write lock does this already. Other databases lock the lease's row until the transaction
+    ends.
     """
     session.execute(sa.select(Lease.name).where(Lease.name == ADMISSION).with_for_update())

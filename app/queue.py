@@ -1,8 +1,8 @@
-"""The web side of the queue, and the only place here that knows RQ.
+"""The web side of the queue; the only module in `app` that knows RQ.
 
-The queue makes a search happen soon; the row in the database makes sure that it happens. So nothing here is
-worth waiting for: Redis gets half a second to connect and one to answer, and after a failure is left alone
-for a moment, so that a hung Redis costs one request a second and not every request.
+The queue makes a search start soon; the row in the database guarantees that it starts. So no request waits
+long for Redis: it has half a second to connect and one second to answer, and after a failure it is not asked
+again for a moment, so that a Redis that hangs delays one request and not every request.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ QUEUE_NAME = "searches"
 JOB = "worker.jobs.run_search"
 CONNECT_TIMEOUT = 0.5
 READ_TIMEOUT = 1.0
-SILENCE = timedelta(seconds=15)  # a worker idle or busy gives a sign every three
-PAUSE = 2.0  # seconds without a further try after Redis failed
-JOB_TTL = 7200  # seconds, more than any JOB_TIMEOUT, until a job goes that nobody came to remove
+SILENCE = timedelta(seconds=15)  # workers send a heartbeat every three seconds
+PAUSE = 2.0  # seconds between a failure of Redis and the next try
+JOB_TTL = 7200  # seconds until Redis drops a job; more than any JOB_TIMEOUT
 
 T = TypeVar("T")
 
 
 class QueueClient:
-    """One application's connection to its queue; threads share it."""
+    """One application's connection to its queue, shared by its threads."""
 
     def __init__(self, settings: Settings) -> None:
         self.redis = Redis.from_url(
@@ -59,7 +59,7 @@ class QueueClient:
         self._lock = threading.Lock()
 
     def attempt(self, action: Callable[[], T], otherwise: T) -> T:
-        """Return what `action` returns, or `otherwise` where Redis is away, hung, full or refuses."""
+        """Return the result of `action`, or `otherwise` if Redis is down, hangs, is full or refuses."""
         with self._lock:
             if time.monotonic() < self._paused_until:
                 return otherwise
@@ -73,53 +73,52 @@ class QueueClient:
 
 
 def init_app(app: Flask) -> None:
-    """Give the application its queue; nothing is connected yet."""
+    """Create the application's queue; it connects when it is first used."""
     app.extensions["vitrine_queue"] = QueueClient(app.config["VITRINE"])
 
 
 def connection() -> Redis:
-    """The application's Redis, with the short time limits of the web side."""
+    """Return the application's Redis client, with the short timeouts of the web side."""
     return _client().redis
 
 
 def enqueue(search_id: uuid.UUID) -> bool:
-    """Ask for a search to be carried out; False where Redis cannot take it now and the reconciler will.
+    """Enqueue a search; return False if Redis cannot take it now, and the reconciler will do it later.
 
-    The search's id is the job's id, so a search that waits in the queue or runs already is not enqueued
-    twice.
+    The search's id is the job's id, so a search that is queued or running already is not enqueued twice.
     """
     client = _client()
     return client.attempt(lambda: _enqueue(client.queue, str(search_id)), otherwise=False)
 
 
 def depth() -> int | None:
-    """How many jobs wait; None where Redis is away."""
+    """Return the number of waiting jobs, or None if Redis is unavailable."""
     client = _client()
     return client.attempt(lambda: int(client.queue.count), otherwise=None)
 
 
 def ping() -> bool:
-    """Whether Redis answers."""
+    """Return whether Redis answers."""
     client = _client()
     return client.attempt(lambda: bool(client.redis.ping()), otherwise=False)
 
 
 def searchers() -> int | None:
-    """How many worker processes have given a sign of life lately; None where Redis is away."""
+    """Return the number of searchers with a recent heartbeat, or None if Redis is unavailable."""
     client = _client()
     return client.attempt(lambda: _searchers(client.queue), otherwise=None)
 
 
 def live_job_ids() -> set[str]:
-    """Ids of the jobs that wait, or that a worker has begun and not given up.
+    """Return the ids of jobs that are waiting or being executed.
 
-    A job between the two, taken from the queue and not begun, does not count: a worker that dies there would
-    hold it for ever, and to enqueue it again does no harm, since the row is claimed once.
+    A job that has been taken from the queue but not begun does not count: if its worker died at that moment
+    it would stay there for ever. Enqueuing it again does no harm, since a row is claimed once.
 
     Raises
     ------
     redis.exceptions.RedisError
-        Redis is away, so nothing is known.
+        Redis is unavailable.
     """
     return _live(_client().queue)
 
@@ -130,7 +129,7 @@ def _client() -> QueueClient:
 
 def _enqueue(queue: Queue, job_id: str) -> bool:
     if not _push(queue, job_id) and job_id not in _live(queue):
-        # What a dead worker or a failed attempt left behind stands in the way.
+        # A dead worker or a failed attempt has left the job's hash behind.
         queue.connection.delete(queue.job_class.key_for(job_id))
         _push(queue, job_id)
     return True
@@ -149,7 +148,7 @@ def _push(queue: Queue, job_id: str) -> bool:
         )
     except DuplicateJobError:
         return False
-    queue.connection.expire(job.key, JOB_TTL)  # a search that waits for longer is enqueued again
+    queue.connection.expire(job.key, JOB_TTL)  # the reconciler enqueues searches that wait longer
     return True
 
 

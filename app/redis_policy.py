@@ -1,4 +1,4 @@
-"""Whether a Redis may hold the queue."""
+"""Check of a Redis server's eviction policy: a server that evicts keys may lose jobs."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from redis.exceptions import ResponseError
 
 
 def eviction_problem(client: Redis) -> str | None:
-    """Return why this Redis may drop jobs, with the mending command, or None when it may not.
+    """Return why this Redis may drop jobs, and the command that fixes it; None if it keeps them.
 
     Raises
     ------
     redis.exceptions.RedisError
-        It cannot be asked.
+        Redis is unavailable.
     """
     try:
         found = client.config_get("maxmemory*")
     except ResponseError:
-        return None  # hosting services forbid CONFIG; what is dropped there, the reconciler enqueues again
+        return None  # hosted services forbid CONFIG; the reconciler enqueues again what they drop
     policy, limit = found.get("maxmemory-policy"), found.get("maxmemory")
     if policy == "noeviction" or limit == "0":
         return None
-    mend = "redis-cli CONFIG SET maxmemory-policy noeviction"
-    return f"Redis may drop jobs (maxmemory-policy is {policy}); mend it with: {mend}"
+    fix = "redis-cli CONFIG SET maxmemory-policy noeviction"
+    return f"Redis may drop jobs (maxmemory-policy is {policy}); to fix this, run: {fix}"

@@ -1,4 +1,4 @@
-"""The web server: Waitress with the limits that the site needs; ``python wsgi.py`` starts it."""
+"""The web server: Waitress with limits on slow and large requests; started by ``python wsgi.py``."""
 
 from __future__ import annotations
 
@@ -16,18 +16,19 @@ from config import Settings, SettingsError, load_settings
 
 SLOW_CLIENT = 60  # seconds without a byte until a connection is closed
 BAD_START = 2
-# Bytes read at once. Between two reads Waitress looks at every open connection: at its own 8 KB, each picture
-# that comes in keeps the process busy for as long as several pages.
+# Bytes per read. Waitress looks at every open connection between two reads: with its default of 8 KB, an
+# upload keeps the process busy for as long as several pages.
 READ_SIZE = 128 * 1024
-# How long a thread keeps Python's lock from another that asks. Each answer asks after every read, query and
-# write; at Python's own 5 ms it would wait that long each time, while another page is rendered.
-LOCK_SECONDS = 0.0005
+# How long a thread may keep Python's global lock while others wait for it. A request takes the lock again
+# after every read, query and write; with Python's default of 5 ms it would wait that long each time while
+# another page is rendered.
+SWITCH_SECONDS = 0.0005
 
 
 def serve(settings: Settings) -> int:
     """Serve until SIGTERM or Ctrl-C; return the exit status."""
     BaseWSGIServer.channel_class = Channel
-    sys.setswitchinterval(LOCK_SECONDS)
+    sys.setswitchinterval(SWITCH_SECONDS)
     logging.configure(settings)
     application = create_app(settings)
     try:
@@ -41,21 +42,21 @@ def serve(settings: Settings) -> int:
             connection_limit=500,
             recv_bytes=READ_SIZE,
             ident=None,
-            clear_untrusted_proxy_headers=False,  # ProxyFix believes as many proxies as the settings say
+            clear_untrusted_proxy_headers=False,  # ProxyFix trusts the number of proxies in the settings
         )
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            return _refuse(f"port {settings.port} is taken; choose another: PORT={settings.port + 1}")
+            return _refuse(f"port {settings.port} is in use; choose another: PORT={settings.port + 1}")
         return _refuse(f"cannot listen on {settings.host}:{settings.port}: {error.strerror}")
-    signal.signal(signal.SIGTERM, _leave)
-    server.run()  # returns on SystemExit and KeyboardInterrupt, once the requests at hand are answered
+    signal.signal(signal.SIGTERM, _exit)
+    server.run()  # returns on SystemExit and KeyboardInterrupt, after answering the current requests
     server.close()
     with application.app_context():
         db.engine.dispose()
     return 0
 
 
-def _leave(_number: int, _frame: object) -> None:
+def _exit(_number: int, _frame: object) -> None:
     raise SystemExit(0)
 
 

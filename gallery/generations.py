@@ -37,7 +37,7 @@ _GENERATIONS = "generations"
 _STAGING = ".staging"
 _NAME = re.compile(r"\d{8}-[0-9a-f]{16}")
 
-_log = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
@@ -159,7 +159,7 @@ def open_current(index_dir: Path, use: Callable[[Generation], T]) -> T:
             except BaseException:
                 generation.close()
                 raise
-        _log.error("generation %s is refused: %s", name, damage)
+        log.error("generation %s is refused: %s", name, damage)
         first = first or damage
     raise first or IndexCorruptError(
         f"{index_dir / CURRENT} names no generation, and none exists; index again: flask gallery index DIR"
@@ -222,7 +222,7 @@ def remove_unused(index_dir: Path) -> list[str]:
                 shutil.rmtree(path)
                 removed.append(name)
             else:
-                _log.info("generation %s is still being read", name)
+                log.info("generation %s is still being read", name)
         finally:
             os.close(descriptor)
     return removed

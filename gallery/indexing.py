@@ -36,7 +36,7 @@ _ROWS = 4096
 _CLOCK_GRAIN = 2_000_000_000
 """Nanoseconds. A file changed this shortly before a scan may change again without a new time (FAT: 2 s)."""
 
-_log = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +117,11 @@ def build(
     ):
         scanned, attribution = time.time_ns(), read_attribution(root)
         files, skipped = scan(root, exclude={index_dir.resolve(), thumbnails_dir.resolve()})
-        with FeatureLog(index_dir / _LOG, encoder.fingerprint) as log:
-            known, logged = _KnownFeatures(previous, log), len(log)
+        with FeatureLog(index_dir / _LOG, encoder.fingerprint) as feature_log:
+            known, logged = _KnownFeatures(previous, feature_log), len(feature_log)
             reader = PictureReader(root, encoder, known.info, Thumbnails(thumbnails_dir))
             hashed, refused = encode_files(
-                files, reader, encoder, log,
+                files, reader, encoder, feature_log,
                 unchanged=previous.unchanged, batch_size=batch_size, workers=workers, progress=progress,
             )  # fmt: skip
             skipped = sorted(skipped + refused)
@@ -132,7 +132,7 @@ def build(
                 index_dir, items, known.blocks(items), model=encoder.name, fingerprint=encoder.fingerprint,
                 root=root, attribution=attribution, scanned=scanned,
             )  # fmt: skip
-            indexed = len(log) - logged
+            indexed = len(feature_log) - logged
         (index_dir / _LOG).unlink()
         removed = previous.removed(items)
     seconds = time.monotonic() - started
@@ -207,12 +207,12 @@ class _Previous(Closable):
 class _KnownFeatures:
     """The features of the previous generation and of the log together."""
 
-    def __init__(self, previous: _Previous, log: FeatureLog) -> None:
+    def __init__(self, previous: _Previous, feature_log: FeatureLog) -> None:
         self._previous = previous
-        self._log = log
+        self._feature_log = feature_log
 
     def info(self, sha256: str) -> PictureInfo | None:
-        return self._log.info(sha256) or self._previous.info(sha256)
+        return self._feature_log.info(sha256) or self._previous.info(sha256)
 
     def item(self, hashed: HashedFile) -> Item:
         path, size, mtime = hashed.file
@@ -228,11 +228,11 @@ class _KnownFeatures:
             rows = [self._previous.rows.get(sha256, -1) for sha256 in contents]
             old = [at for at, row in enumerate(rows) if row >= 0]
             new = [at for at, row in enumerate(rows) if row < 0]
-            block = np.empty((len(contents), self._log.dim), np.float32)
+            block = np.empty((len(contents), self._feature_log.dim), np.float32)
             if old:
                 block[old] = self._previous.features([rows[at] for at in old])
             if new:
-                block[new] = self._log.features([contents[at] for at in new])
+                block[new] = self._feature_log.features([contents[at] for at in new])
             yield block
 
 
@@ -242,5 +242,5 @@ def _open(index_dir: Path) -> Store | None:
     except IndexMissingError:
         return None
     except IndexCorruptError as error:
-        _log.error("the index is damaged and no feature of it is reused: %s", error)
+        log.error("the index is damaged and no feature of it is reused: %s", error)
         return None

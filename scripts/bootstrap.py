@@ -1,7 +1,7 @@
-"""Make the virtual environment and install the locked, hashed dependencies; stdlib only.
+"""Creates the virtual environment and installs the locked, hashed dependencies; stdlib only.
 
-Run by make with whatever Python 3 is there (3.8 suffices to read this file); it looks for a 3.11 or newer
-itself. The second time it does nothing: a stamp in the environment holds the hash of the installed lock file.
+Make runs it with any Python 3.8 or newer, and it looks for a Python 3.11 or newer itself. Once installed, it
+does nothing: a file in the environment holds the hash of the installed lock file.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from scripts.pip import Install
 from scripts.ports import port_problem
+from scripts.steps import Step
 
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = ROOT / ".venv"
@@ -24,19 +26,18 @@ RUN_LOCK = ROOT / "requirements.lock"
 DEV_LOCK = ROOT / "requirements-dev.lock"
 PEERS_REQUIREMENTS = ROOT / "bench" / "requirements.txt"
 STAMP = "installed.json"
-# 3.12 and 3.11 first: for them every dependency has a wheel, a Redis server among them.
+# 3.12 and 3.11 first: for them every dependency has a wheel, including a Redis server.
 CANDIDATES = ("python3.12", "python3.11", "python3", "python3.13", "python3.14", "python")
 _PROBE = "import sys, ensurepip, venv; sys.exit(0 if sys.version_info >= (3, 11) else 3)"
 _NO_ENSUREPIP = 1
-_PIP_OPTIONS = ("--disable-pip-version-check", "--no-input", "--only-binary=:all:", "--retries=2")
 
 
 class SetupError(RuntimeError):
-    """The environment cannot be made; the message is one line with the mend."""
+    """The environment cannot be created; the message says how to fix it."""
 
 
 def find_python(chosen: str) -> str:
-    """Return a Python 3.11 or newer that can make environments; if `chosen` (PYTHON=...) is given, only that.
+    """Return a Python 3.11 or newer that can create environments: `chosen` (PYTHON=...) or the first found.
 
     Raises
     ------
@@ -56,51 +57,65 @@ def find_python(chosen: str) -> str:
     if lacking:
         raise SetupError(f"{lacking} lacks the venv module: apt-get install python3-venv (Debian, Ubuntu)")
     if chosen:
-        raise SetupError(f"PYTHON={chosen} is not a Python 3.11 or newer")
+        raise SetupError(f"PYTHON={chosen} is not Python 3.11 or newer")
     raise SetupError(
         "Python 3.11 or newer was not found: install it (apt-get install python3 python3-venv, or"
-        " https://www.python.org/downloads/) or name one: PYTHON=/path/to/python3.11 make run"
+        " https://www.python.org/downloads/) or choose one: PYTHON=/path/to/python3.11 make run"
     )
 
 
 def make_environment(environment: Path, chosen: str) -> Path:
-    """Make the environment unless a working one is there; return its Python."""
+    """Create the environment unless a working one exists; return its Python."""
     python = environment / "bin" / "python"
     if python.exists() and _runs([str(python), "-m", "pip", "--version"]):
         return python
     base = find_python(chosen)
-    print(f"Making the virtual environment {_short(environment)} with {base}", flush=True)
-    if subprocess.run([base, "-m", "venv", "--clear", str(environment)], check=False).returncode != 0:
-        raise SetupError(f"{_short(environment)} could not be made (see above); is the disk full?")
+    with Step("Environment") as step:
+        step.update(f"creating {_short(environment)} with {base}")
+        made = subprocess.run(
+            [base, "-m", "venv", "--clear", str(environment)],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+        )  # fmt: skip
+        if made.returncode != 0:
+            raise SetupError(f"{_short(environment)} could not be created; is the disk full?\n{made.stdout}")
+        step.finish(f"{_short(environment)}, created with {base}")
     return python
 
 
 def install(environment: Path, lock: Path, chosen: str, *, hashed: bool = True) -> None:
-    """Install what `lock` pins, unless the stamp says that it is there."""
+    """Install the packages that `lock` pins, unless the stamp shows that they are installed."""
     if _installed(environment, lock):
         return
-    python = make_environment(environment, chosen)
-    print(f"Installing the packages of {lock.name} (a few minutes the first time)", flush=True)
-    command = [str(python), "-m", "pip", "install", *_PIP_OPTIONS, "--requirement", str(lock)]
-    if subprocess.run([*command, *(["--require-hashes"] if hashed else [])], check=False).returncode != 0:
+    make_environment(environment, chosen)
+    pip = Install(environment, lock, hashed=hashed)
+    with Step("Packages") as step:
+        if not sys.stdout.isatty():
+            step.finish(f"installing those of {lock.name}; this takes a few minutes the first time")
+        installed = pip.run(step)
+        if installed:
+            step.finish(f"{pip.count()} installed")
+    if not installed:
         raise SetupError(
-            "packages could not be installed (pip's reason is above): check the network, the proxy"
-            " (HTTPS_PROXY), the mirror (PIP_INDEX_URL) and the disk, then run the same command again"
+            f"the packages could not be installed. pip reports:\n\n{pip.errors()}\n\n"
+            "Check the network, the proxy (HTTPS_PROXY), the mirror (PIP_INDEX_URL) and the disk, then run"
+            " the same command again."
         )
     stamp = environment / STAMP
     stamp.write_text(json.dumps({**_read(stamp), lock.name: _digest(lock)}))
 
 
 def main() -> int:
-    """Run from the command line; the exit status says whether the environment is ready."""
+    """Create the environment; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--dev", action="store_true", help="what the tests and checks need as well")
-    parser.add_argument("--peers", action="store_true", help="an environment of its own for bench and parity")
-    parser.add_argument("--serve", action="store_true", help="say first if the web server's port is taken")
+    parser.add_argument("--dev", action="store_true", help="also install what tests and checks need")
+    parser.add_argument("--peers", action="store_true", help="a separate environment for bench and parity")
+    parser.add_argument(
+        "--serve", action="store_true", help="before a long installation, check that the port is free"
+    )
     options = parser.parse_args()
     chosen = os.environ.get("PYTHON", "")
     try:
-        if options.serve and (problem := _port_problem()):
+        if options.serve and not _installed(ENVIRONMENT, RUN_LOCK) and (problem := _port_problem()):
             raise SetupError(problem)
         if options.peers:
             install(PEERS, DEV_LOCK, chosen)
@@ -120,7 +135,7 @@ def main() -> int:
 
 def _installed(environment: Path, lock: Path) -> bool:
     stamp = _read(environment / STAMP)
-    # What the tests need holds all that a run needs, at the same versions.
+    # The lock file of the tests contains that of a run, with the same versions.
     covering = (lock, DEV_LOCK) if lock == RUN_LOCK else (lock,)
     return (environment / "bin" / "python").exists() and any(
         stamp.get(each.name) == _digest(each) for each in covering
@@ -147,7 +162,7 @@ def _runs(command: list[str]) -> bool:
 
 
 def _port_problem() -> str | None:
-    """Look at the environment only: `.env` and senseless values are for `config.py`, later."""
+    """Check the port in the environment; `config.py` reads `.env` and reports invalid values later."""
     port = os.environ.get("PORT", "").strip() or "8000"
     if not port.isdigit() or not 0 < int(port) < 65536:
         return None

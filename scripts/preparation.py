@@ -1,14 +1,12 @@
-"""What has to be there before the processes start; each step does nothing where nothing is to be done."""
+"""The steps of ``make run`` before the processes start; each does nothing if its result exists already."""
 
 from __future__ import annotations
 
-import errno
-import fcntl
-import hashlib
 import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,7 +14,6 @@ import sqlalchemy as sa
 from flask import Flask
 from flask_migrate import upgrade
 
-from app.cli.console import ProgressBar
 from app.extensions import db
 from config import BUNDLED_MODEL, FORMER_MODEL, ROOT, Settings
 from gallery import demo
@@ -25,102 +22,124 @@ from gallery.catalog import Catalog
 from gallery.errors import IndexMissingError
 from gallery.manifest import Manifest
 from model.errors import VitrineError
-from scripts.processes import say
+from model.files import sha256_file, try_lock
+from scripts.steps import Step
 
 NEEDED_MB = 300
+LOCK_PAUSE = 0.2  # seconds between two tries
 
 
 class StartError(RuntimeError):
-    """Vitrine cannot start; the message is one line with the mend."""
+    """Vitrine cannot start; the message says how to fix it."""
 
 
 class StepFailedError(RuntimeError):
-    """A command failed and has said why."""
+    """A step failed in a process that has printed the reason."""
 
 
 def check_disk(settings: Settings) -> None:
-    """Refuse to begin on a disk that is nearly full."""
+    """Refuse to start on a disk that is nearly full."""
     free = shutil.disk_usage(settings.data_dir).free >> 20
     if free < NEEDED_MB:
         raise StartError(
-            f"the disk of {settings.data_dir} has {free} MB left and {NEEDED_MB} are needed: make room,"
-            " or choose another: DATA_DIR=/path make run"
+            f"the disk of {settings.data_dir} has {free} MB free, and {NEEDED_MB} are needed: free some space"
+            " or choose another disk: DATA_DIR=/path make run"
         )
 
 
-def lock(settings: Settings) -> int:
-    """Hold the data directory for this run alone, as long as the process lives; return the descriptor."""
+def lock(settings: Settings, patience: float) -> int:
+    """Lock the data directory, and return the descriptor of the lock.
+
+    Processes that inherit the descriptor hold the lock too, so it is free only when all of them have ended:
+    two sites never share a data directory, even if the launcher was killed. Those processes then end by
+    themselves, and this function waits for them.
+
+    Parameters
+    ----------
+    patience : float
+        Seconds to wait for the processes of a launcher that was killed.
+    """
     descriptor = os.open(settings.data_dir / "run.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
-            raise
-        raise StartError(
-            f"another make run uses {settings.data_dir}: stop it, or choose another: DATA_DIR=/path make run"
-        ) from error
+    deadline = time.monotonic() + patience
+    with Step("Earlier run") as step:
+        while not try_lock(descriptor):
+            launcher = int(os.pread(descriptor, 20, 0) or b"0")
+            if _runs(launcher):
+                raise StartError(
+                    f"another make run (process {launcher}) uses {settings.data_dir}: stop it, or choose"
+                    " another directory: DATA_DIR=/path make run"
+                )
+            if time.monotonic() > deadline:
+                raise StartError(
+                    f"processes of an earlier make run still use {settings.data_dir}; find them with: fuser"
+                    f" {settings.data_dir / 'run.lock'}; or choose another directory: DATA_DIR=/path make run"
+                )
+            step.update("waiting for its processes to end")
+            time.sleep(LOCK_PAUSE)
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, str(os.getpid()).encode(), 0)
     return descriptor
 
 
 def migrate(app: Flask) -> None:
-    """Bring the database's tables to this version."""
+    """Create or upgrade the database's tables."""
     try:
-        with app.app_context():
+        with Step("Database") as step, app.app_context():
             upgrade()
             db.engine.dispose()
+            step.finish(f"ready ({db.engine.dialect.name})")
     except sa.exc.SQLAlchemyError as error:
         reason = str(getattr(error, "orig", error)).strip().splitlines()[0]
-        raise StartError(f"the database cannot be used ({reason}): look at DATABASE_URL") from error
+        raise StartError(f"the database is not usable ({reason}): check DATABASE_URL") from error
 
 
 def weights(settings: Settings, environ: Mapping[str, str]) -> None:
-    """Fetch the official checkpoint that MODEL names, unless it is there."""
-    if settings.model_path.is_file():
-        return
-    if environ.get("MODEL_PATH") or settings.model == BUNDLED_MODEL:
-        raise StartError(f"there are no weights at {settings.model_path}: look at MODEL_PATH")
-    _flask("model", "fetch", settings.model)
+    """Fetch the official checkpoint that MODEL names, unless it is installed."""
+    if not settings.model_path.is_file():
+        if environ.get("MODEL_PATH") or settings.model == BUNDLED_MODEL:
+            raise StartError(f"there are no weights at {settings.model_path}: check MODEL_PATH")
+        _in_own_process("fetch", settings.model)
+    bundled = " (bundled; for DINOv2 see: flask model info)" if settings.model == BUNDLED_MODEL else ""
+    Step("Model").finish(f"{settings.model}{bundled}")
 
 
 def index(settings: Settings, environ: Mapping[str, str]) -> None:
-    """Index GALLERY if it is given; else the gallery in use where these weights have not, or the demo."""
-    wanted = environ.get("GALLERY", "").strip()
-    if wanted:
-        folder = Path(wanted).expanduser()
+    """Index GALLERY if it is set; otherwise, if these weights have no index, the current gallery or the demo."""
+    given = environ.get("GALLERY", "").strip()
+    if given:
+        folder = Path(given).expanduser()
         if not folder.is_dir():
-            raise StartError(f"GALLERY={wanted} is no folder")
-        _flask("gallery", "index", str(folder))
+            raise StartError(f"GALLERY={given} is not a folder")
+        _in_own_process("index", str(folder))
         return
     found = _manifest(settings.index_dir)
     place = settings.data_dir / "demo"
     earlier = found or _index_of_another_model(settings)
     root = Path(earlier.root) if earlier else place
     same = earlier is not None and _made_with(settings.model_path, earlier)
-    fresh = found is not None and same
+    up_to_date = found is not None and same
     if root == place:
         _draw_demo(place)
         drawn = (place / SAMPLES_FILE).stat().st_mtime_ns
-        fresh = fresh and found is not None and found.scanned > drawn
-    if fresh:
+        up_to_date = up_to_date and found is not None and found.scanned > drawn
+    if found is not None and up_to_date:
+        Step("Index").finish(f"{found.count:,} pictures of {root}")
         return
     if earlier is not None and not same:
         _say_why(settings, earlier)
-    _flask("gallery", "index", str(root))
+    _in_own_process("index", str(root))
 
 
 def _say_why(settings: Settings, earlier: Manifest) -> None:
-    """Say in one line why the gallery in use is indexed anew, and which folder may go."""
+    """Print why the gallery in use is indexed again, and which folder is no longer needed."""
     root, former = Path(earlier.root), settings.index_dir.with_name(FORMER_MODEL)
     if not root.is_dir():
         raise StartError(
             f"the index was made with other weights than those of {settings.model}, and its gallery {root} is"
             " missing: bring it back, or choose another: GALLERY=/path/to/pictures make run"
         )
-    unused = f"; {former}, the index of a model that is no longer here, can be deleted"
-    say(
-        f"The gallery in use was indexed with other weights; {settings.model} indexes it anew"
-        f"{unused if former.is_dir() else ''}."
-    )
+    unused = f"; the index of an earlier model in {former} can be deleted" if former.is_dir() else ""
+    Step("Index").finish(f"made with other weights; indexing {root} again with {settings.model}{unused}")
 
 
 def _index_of_another_model(settings: Settings) -> Manifest | None:
@@ -131,12 +150,11 @@ def _index_of_another_model(settings: Settings) -> Manifest | None:
 
 def _made_with(weights: Path, index: Manifest) -> bool:
     """Return whether an index was made with these weights."""
-    with weights.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() == index.fingerprint.get("weights_sha256")
+    return sha256_file(weights) == index.fingerprint.get("weights_sha256")
 
 
 def _manifest(index_dir: Path) -> Manifest | None:
-    """Return what an index says of itself; None where there is none."""
+    """Return an index's manifest, or None if there is no index."""
     try:
         with Catalog.open(index_dir) as catalog:
             return catalog.manifest
@@ -148,13 +166,25 @@ def _manifest(index_dir: Path) -> Manifest | None:
 
 def _draw_demo(place: Path) -> None:
     try:
-        with ProgressBar("pictograms") as progress:
-            demo.render(place, progress)
+        with Step("Demo gallery") as step:
+            demo.render(place, lambda done, total: step.update(f"drawing pictograms: {done:,}/{total:,}"))
     except VitrineError as error:
         raise StartError(str(error)) from error
 
 
-def _flask(*arguments: str) -> None:
-    command = [sys.executable, "-m", "flask", *arguments]
+def _in_own_process(*arguments: str) -> None:
+    command = [sys.executable, "-m", "scripts.heavy_steps", *arguments]
     if subprocess.run(command, cwd=ROOT, check=False).returncode != 0:
         raise StepFailedError(" ".join(arguments))
+
+
+def _runs(pid: int) -> bool:
+    if pid <= 0:
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True

@@ -1,4 +1,4 @@
-"""``make run``, once the environment is there: prepare what is missing, then serve until Ctrl-C."""
+"""``make run``, once packages are installed: prepares what is missing, then serves until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ from config import ROOT, Settings, SettingsError, load_settings, redis_address_f
 from scripts import preparation
 from scripts.ports import port_problem
 from scripts.preparation import StartError, StepFailedError
-from scripts.processes import Processes, read_procfile, say
+from scripts.processes import GivenUpError, Processes, print_line, read_procfile
 from scripts.redis_server import (
     RedisMissingError,
     RedisServer,
     RedisStartError,
-    end_leftover,
     require_redis_server,
     socket_directory,
 )
+from scripts.steps import Step
 
 TICK = 0.2
 REDIS_PAUSE = 5.0
-LAST_WORDS = 15.0  # seconds beyond a search's time limit that the worker has to end
+STOP_SECONDS = 15.0  # beyond the time limit of a search, until the worker is killed
 
 
 class Interrupted(BaseException):
-    """SIGTERM or SIGHUP came while things were being prepared."""
+    """SIGTERM or SIGHUP during the preparation."""
 
 
 def main() -> int:
-    """Run from the command line; return the exit status."""
+    """Run until a signal comes; return the exit status."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:
@@ -49,7 +49,7 @@ def main() -> int:
     except (SettingsError, StartError, RedisMissingError, RedisStartError) as error:
         print(f"vitrine: {error}", file=sys.stderr)
     except StepFailedError:
-        pass  # the command has said why
+        pass  # its process has printed the reason
     except OSError as error:
         print(f"vitrine: {error.filename or 'the system'}: {error.strerror}", file=sys.stderr)
     except (KeyboardInterrupt, Interrupted):
@@ -60,6 +60,10 @@ def main() -> int:
 def _run(stack: ExitStack) -> int:
     os.environ.setdefault("LOG_LEVEL", "WARNING")
     settings = load_settings()
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    # Before the port is checked: an earlier run in this place may still be ending.
+    lock = preparation.lock(settings, settings.job_timeout + STOP_SECONDS)
+    stack.callback(os.close, lock)
     if problem := port_problem(settings.host, settings.port):
         raise StartError(problem)
     given = bool(os.environ.get("REDIS_URL", "").strip())
@@ -67,15 +71,13 @@ def _run(stack: ExitStack) -> int:
         _check_redis(settings)
     else:
         require_redis_server()
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
     preparation.check_disk(settings)
-    stack.callback(os.close, preparation.lock(settings))
     app = create_app(settings)
     preparation.migrate(app)
     preparation.weights(settings, os.environ)
     preparation.index(settings, os.environ)
-    server = None if given else _start_redis(settings, stack)
-    return _serve(create_app(load_settings()), server)
+    server = None if given else _start_redis(settings, stack, lock)
+    return _serve(create_app(load_settings()), server, lock)
 
 
 def _check_redis(settings: Settings) -> None:
@@ -84,7 +86,7 @@ def _check_redis(settings: Settings) -> None:
         problem = eviction_problem(client)
     except RedisError as error:
         raise StartError(
-            "REDIS_URL is set, but no Redis answers there: start it, or unset REDIS_URL"
+            "REDIS_URL is set, but no Redis answers there: start it or unset REDIS_URL"
         ) from error
     finally:
         client.close()
@@ -92,23 +94,22 @@ def _check_redis(settings: Settings) -> None:
         raise StartError(problem)
 
 
-def _start_redis(settings: Settings, stack: ExitStack) -> RedisServer:
-    """Start a Redis of our own, end it with us, and tell the processes and other commands where it is."""
+def _start_redis(settings: Settings, stack: ExitStack, lock: int) -> RedisServer:
+    """Start a Redis that ends with this process, and write its address where other commands look for it."""
     address = redis_address_file(settings.data_dir)
-    if address.exists():
-        end_leftover(address.read_text().strip())
     sockets = stack.enter_context(socket_directory())
-    server = RedisServer(settings.data_dir / "redis", sockets / "redis.sock")
+    server = RedisServer(settings.data_dir / "redis", sockets / "redis.sock", inherited=(lock,))
     stack.callback(server.stop)
     server.start()
+    Step("Redis").finish("started")
     stack.callback(address.unlink, missing_ok=True)
     address.write_text(server.url)
     os.environ["REDIS_URL"] = server.url
     return server
 
 
-def _serve(app: Flask, server: RedisServer | None) -> int:
-    """Run the Procfile's processes until a signal, or until one of them ends."""
+def _serve(app: Flask, server: RedisServer | None, lock: int) -> int:
+    """Run the Procfile's processes until a signal comes, or until one of them has died too often."""
     settings: Settings = app.config["VITRINE"]
     signals: list[int] = []
 
@@ -117,54 +118,55 @@ def _serve(app: Flask, server: RedisServer | None) -> int:
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, note)
-    processes = Processes(os.environ)
+    processes = Processes(os.environ, inherited=(lock,))
     try:
         for name, command in read_procfile(ROOT / "Procfile").items():
             processes.start(name, command)
-        ended = _watch(app, processes, server, signals)
+        Step("Web and worker").finish("started")
+        _watch(app, processes, server, signals)
+    except GivenUpError as error:
+        print_line(f"vitrine: {error}")
+        return 1
     finally:
-        _stop(processes, signals, settings.job_timeout + LAST_WORDS)
-    return 1 if ended else 0
+        _stop(processes, signals, settings.job_timeout + STOP_SECONDS)
+    return 0
 
 
-def _watch(app: Flask, processes: Processes, server: RedisServer | None, signals: list[int]) -> bool:
-    """Say when all is ready, and keep Redis running; return whether a process ended, and no signal came."""
+def _watch(app: Flask, processes: Processes, server: RedisServer | None, signals: list[int]) -> None:
+    """Print the address once everything answers, and revive processes and Redis until a signal comes."""
     ready = False
     while not signals:
-        if ended := processes.ended():
-            say(f"{ended[0]} ended with status {ended[1]}")
-            return True
+        processes.revive()
         if not ready and (ready := _ready(app)):
-            say(f"Vitrine is ready: {_address(app.config['VITRINE'])}  (Ctrl-C to stop)")
+            print_line(f"\nVitrine is ready: {_address(app.config['VITRINE'])}  (Ctrl-C to stop)")
         if server is not None and not server.alive():
             _restart(server)
         time.sleep(TICK)
-    return False
 
 
 def _restart(server: RedisServer) -> None:
-    """Start Redis again; until it is there, searches wait and the pages work."""
-    say("Redis ended; it is started again")
+    """Restart Redis; meanwhile pages work and searches wait."""
+    print_line("Redis ended; restarting it")
     try:
         server.start()
     except RedisStartError as error:
-        say(str(error))
+        print_line(str(error))
         time.sleep(REDIS_PAUSE)
 
 
 def _stop(processes: Processes, signals: list[int], patience: float) -> None:
-    """Let the current search finish; at a second signal end at once."""
-    obeyed, deadline = len(signals), time.monotonic() + patience
+    """Let the current search finish; stop at once on a second signal."""
+    handled, deadline = len(signals), time.monotonic() + patience
     processes.signal(signal.SIGTERM)
     while not processes.wait(TICK) and time.monotonic() < deadline:
-        if len(signals) > obeyed:
-            obeyed, deadline = len(signals), time.monotonic() + 3.0
+        if len(signals) > handled:
+            handled, deadline = len(signals), time.monotonic() + 3.0
             processes.signal(signal.SIGTERM)
     processes.kill()
 
 
 def _ready(app: Flask) -> bool:
-    """Whether the web process answers and a worker listens."""
+    """Return whether the web process answers and a worker is running."""
     try:
         address = f"{_address(app.config['VITRINE'])}/healthz"
         with urllib.request.urlopen(address, timeout=2.0):  # noqa: S310 - our own server

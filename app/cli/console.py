@@ -1,9 +1,10 @@
-"""What the commands have in common: progress, lists, and errors as one line."""
+"""Shared by the commands: progress bars, lists, and errors as one line."""
 
 from __future__ import annotations
 
 import functools
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn, ParamSpec, Self, TypeVar
@@ -24,7 +25,7 @@ _SECONDS_IN_LOG = 10.0
 
 
 def readable_errors(command: Callable[P, R]) -> Callable[P, R]:
-    """Let a command end with an error's message and status 1, not with a traceback."""
+    """Make a command print an error's message and exit with status 1, instead of a traceback."""
 
     @functools.wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -36,29 +37,34 @@ def readable_errors(command: Callable[P, R]) -> Callable[P, R]:
     return wrapped
 
 
-def list_some(title: str, refused: Sequence[tuple[str, str]]) -> None:
-    """Print what was refused and why, the first twenty of it."""
-    if not refused:
+def list_some(title: str, entries: Sequence[tuple[str, str]]) -> None:
+    """Print names with their reasons, the first twenty of them."""
+    if not entries:
         return
     click.echo(title)
-    for name, reason in refused[:_LISTED]:
+    for name, reason in entries[:_LISTED]:
         click.echo(f"  {shown(name)}: {shown(reason)}")
-    if len(refused) > _LISTED:
-        click.echo(f"  and {len(refused) - _LISTED} more")
+    if len(entries) > _LISTED:
+        click.echo(f"  and {len(entries) - _LISTED} more")
 
 
 def shown(text: str) -> str:
-    """Keep what strangers wrote from steering the terminal."""
+    """Replace control characters in untrusted text, which could otherwise control the terminal."""
     return "".join(letter if letter.isprintable() or letter == "\u3000" else "\ufffd" for letter in text)
 
 
+def quiet_pillow() -> None:
+    """Hide Pillow's warnings about oddities of files that it can read; commands list those it cannot read."""
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+
+
 class ProgressBar:
-    """A bar with rate and time left; called with how much is done, and of how much.
+    """A progress bar with rate and remaining time; call it with the number done and the total.
 
     Parameters
     ----------
     unit : str
-        What is counted; ``B`` for bytes, which are shown in kilobytes and up.
+        What is counted. With ``B``, bytes, numbers are shown as kB, MB and so on.
     """
 
     def __init__(self, unit: str) -> None:
@@ -66,18 +72,19 @@ class ProgressBar:
         self._bar: tqdm[NoReturn] | None = None
 
     def __call__(self, done: int, total: int | None) -> None:
-        """Show that `done` of `total` are done; None where nobody knows how many there are."""
+        """Show that `done` of `total` are done; `total` is None if it is unknown."""
         if self._bar is None:
             from tqdm import tqdm
 
             interval = _SECONDS_ON_TERMINAL if sys.stderr.isatty() else _SECONDS_IN_LOG
             is_bytes = self._unit == "B"
             unit = self._unit if is_bytes else f" {self._unit}"
-            # What an earlier run brought says nothing about the rate of this one.
+            # `initial`: the work of an earlier run does not count towards the rate of this one.
             self._bar = tqdm(total=total, initial=done, unit=unit, unit_scale=is_bytes, mininterval=interval)
         self._bar.update(done - self._bar.n)
 
     def __enter__(self) -> Self:
+        quiet_pillow()
         return self
 
     def __exit__(

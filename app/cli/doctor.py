@@ -1,4 +1,4 @@
-"""``flask doctor``: look at every part, and say how to mend what is broken."""
+"""``flask doctor``: checks every part of an installation and says how to fix what is broken."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SAFE_SQLITE = (3, 51, 3)
 
 
 class Level(StrEnum):
-    """How bad it is; only `BROKEN` makes the command fail."""
+    """Severity of a finding; only `BROKEN` makes the command fail."""
 
     OK = "ok"
     WARNING = "warning"
@@ -41,7 +41,7 @@ class Level(StrEnum):
 
 
 class Finding(NamedTuple):
-    """What a look at one part found."""
+    """The result of checking one part."""
 
     level: Level
     part: str
@@ -54,19 +54,19 @@ def program() -> Iterator[Finding]:
 
 
 def disk() -> Iterator[Finding]:
-    """There is room, and it can be written."""
+    """Check the free space of the data directory."""
     directory = settings().data_dir
     free = shutil.disk_usage(directory).free >> 20
     level = Level.OK if free >= LOW_DISK_MB else Level.WARNING
     yield Finding(
-        level, "disk", f"{directory} has {free} MB left{'' if level is Level.OK else '; make room'}"
+        level, "disk", f"{directory} has {free} MB free{'' if level is Level.OK else '; free some space'}"
     )
 
 
 def database() -> Iterator[Finding]:
-    """The database answers, has this version's tables, and takes a write."""
+    """Check that the database answers, has the tables of this version, and accepts writes."""
     answers = checks.database()
-    yield _from_check("database", answers, "; look at DATABASE_URL: does its server run?")
+    yield _from_check("database", answers, "; check DATABASE_URL and that its server is running")
     if not answers.ok:
         return
     migrated = checks.migrations()
@@ -77,30 +77,30 @@ def database() -> Iterator[Finding]:
         yield Finding(
             Level.WARNING,
             "sqlite",
-            f"{sqlite3.sqlite_version} can damage a database that several processes write (the WAL-reset bug,"
-            f" gone in {'.'.join(map(str, SAFE_SQLITE))}): use a Python with a newer SQLite, or PostgreSQL",
+            f"{sqlite3.sqlite_version} can damage a database with several writers (WAL-reset bug, fixed in"
+            f" {'.'.join(map(str, SAFE_SQLITE))}): use a Python with a newer SQLite, or PostgreSQL",
         )
 
 
 def redis() -> Iterator[Finding]:
-    """Redis answers, keeps what it is given, and a worker listens."""
+    """Check that Redis answers and does not evict, and that a worker is running."""
     try:
         problem = eviction_problem(queue.connection())
     except (RedisError, OSError):
         yield Finding(
-            Level.BROKEN, "redis", "no answer; start it and look at REDIS_URL (make run starts its own)"
+            Level.BROKEN, "redis", "no answer; start it and check REDIS_URL (make run starts its own)"
         )
         return
-    yield Finding(Level.BROKEN if problem else Level.OK, "redis", problem or "answers, and drops no jobs")
+    yield Finding(Level.BROKEN if problem else Level.OK, "redis", problem or "answers and does not drop jobs")
     listening = queue.searchers() or 0
-    mend = "; start one: python -m worker (make run does)"
+    fix = "; start one: python -m worker (make run does)"
     yield Finding(
-        Level.OK if listening else Level.BROKEN, "worker", f"{listening} listening{'' if listening else mend}"
+        Level.OK if listening else Level.BROKEN, "worker", f"{listening} running{'' if listening else fix}"
     )
 
 
 def model_and_index() -> Iterator[Finding]:
-    """Weights can be read, the index is sound and made with them, and its pictures are there."""
+    """Check that weights and index are readable and match, and that the gallery's folder exists."""
     try:
         encoder = encoder_in_use()
     except (VitrineError, OSError) as error:
@@ -118,26 +118,32 @@ def model_and_index() -> Iterator[Finding]:
         yield Finding(Level.BROKEN, "index", str(error))
         return
     if not Path(manifest.root).is_dir():
-        yield Finding(Level.WARNING, "gallery", f"{manifest.root} is not there; its pictures show as missing")
+        yield Finding(
+            Level.WARNING, "gallery", f"{manifest.root} does not exist; its pictures are shown as missing"
+        )
 
 
-LOOKS: tuple[Callable[[], Iterator[Finding]], ...] = (program, disk, database, redis, model_and_index)
+CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (program, disk, database, redis, model_and_index)
 
 
 @click.command("doctor")
 @with_appcontext
 def doctor() -> None:
-    """Check Redis, database, migrations, weights, index and disk, and say how to mend each."""
-    findings = [finding for look in LOOKS for finding in look()]
+    """Check every part of the installation and say how to fix it.
+
+    The parts are disk, database, migrations, Redis, worker, weights, index and gallery. The exit status is 1
+    if one of them is broken.
+    """
+    findings = [finding for check in CHECKS for finding in check()]
     for finding in findings:
         click.echo(f"{finding.level:<8} {finding.part:<11} {finding.text}")
     if any(finding.level is Level.BROKEN for finding in findings):
         sys.exit(1)
 
 
-def _from_check(part: str, check: checks.Check, mend: str = "") -> Finding:
+def _from_check(part: str, check: checks.Check, fix: str = "") -> Finding:
     level = Level.OK if check.ok else Level.BROKEN
-    return Finding(level, part, check.detail if check.ok else check.detail + mend)
+    return Finding(level, part, check.detail if check.ok else check.detail + fix)
 
 
 def _written() -> Finding:
@@ -146,5 +152,7 @@ def _written() -> Finding:
             session.execute(sa.update(Lease).where(Lease.name == RECONCILER).values(holder=Lease.holder))
     except sa.exc.SQLAlchemyError as error:
         reason = str(getattr(error, "orig", error))
-        return Finding(Level.BROKEN, "writing", f"the database refuses ({reason}); check rights and disk")
-    return Finding(Level.OK, "writing", "the database takes it")
+        return Finding(
+            Level.BROKEN, "writing", f"the database refuses a write ({reason}); check permissions and disk"
+        )
+    return Finding(Level.OK, "writing", "the database accepts writes")

@@ -1,4 +1,4 @@
-"""What brings things in: ``flask model fetch``, ``flask gallery download``, ``flask gallery demo``."""
+"""Commands that bring models and pictures: ``model fetch``, ``gallery download``, ``gallery demo``."""
 
 from __future__ import annotations
 
@@ -26,11 +26,14 @@ def _bound(name: str, most: int, default: int, text: str) -> Callable[[F], F]:
 
 @click.command("fetch")
 @click.argument("name", required=False)
-@click.option("--file", "by_hand", type=_FILE, help="The official .pth, brought by hand.")
+@click.option("--file", "local_file", type=_FILE, help="Use this official .pth file instead of downloading.")
 @with_appcontext
 @readable_errors
-def model_fetch(name: str | None, by_hand: Path | None) -> None:
-    """Download the official checkpoint NAME, check it and install it; without NAME, list what there is."""
+def model_fetch(name: str | None, local_file: Path | None) -> None:
+    """Download and install an official checkpoint.
+
+    The file is checked against its known checksum. Without NAME, list the checkpoints.
+    """
     from model.checkpoints.fetch import fetch
 
     current = settings()
@@ -41,7 +44,7 @@ def model_fetch(name: str | None, by_hand: Path | None) -> None:
         path = fetch(
             name,
             current.models_dir,
-            file=by_hand,
+            file=local_file,
             mirror=current.dinov2_mirror,
             hub=current.hf_endpoint,
             progress=progress,
@@ -53,20 +56,21 @@ def model_fetch(name: str | None, by_hand: Path | None) -> None:
 @click.command("download")
 @click.argument("source")
 @click.argument("folder", metavar="DIR", type=_FOLDER)
-@click.option("--report", type=_TARGET, help="Write what could not be had, and why, to this JSON file.")
-@_bound("--workers", 64, 16, "Connections at once.")
+@click.option("--report", type=_TARGET, help="Write all failures and their reasons to this JSON file.")
+@_bound("--workers", 64, 16, "Connections in total.")
 @_bound("--per-host", 64, 4, "Connections to one server.")
-@_bound("--max-mb", 1024, 64, "Megabytes of one picture.")
-@_bound("--max-gb", 10_000, 200, "Gigabytes of all together.")
+@_bound("--max-mb", 1024, 64, "Largest picture, in megabytes.")
+@_bound("--max-gb", 10_000, 200, "Largest total, in gigabytes.")
 @with_appcontext
 @readable_errors
 def gallery_download(
     source: str, folder: Path, report: Path | None, workers: int, per_host: int, max_mb: int, max_gb: int
 ) -> None:
-    """Bring photographs from SOURCE into DIR; run again, it goes on where it was.
+    """Download pictures from SOURCE into DIR.
 
-    SOURCE is an archive (.zip, .tar.gz ...) or a list of picture addresses (.csv, .tsv, .txt), as a file or
-    a web address, or the name of an open photo set: imagenette-160, oxford-pets, flowers-102, caltech-101.
+    SOURCE is an archive (.zip, .tar.gz ...) or a list of picture URLs (.csv, .tsv, .txt), as a file or a URL,
+    or the name of an open photo set: imagenette-160, oxford-pets, flowers-102, caltech-101. An interrupted
+    download resumes when the command is run again.
     """
     from gallery.download import Bounds, download
 
@@ -76,8 +80,10 @@ def gallery_download(
     if report is not None:
         values = json.dumps(done.as_dict(), ensure_ascii=False, indent=1)
         report.write_text(values, encoding="utf-8", errors="backslashreplace")
-    click.echo(f"{done.written} new pictures, {done.present} were there, {len(done.failed)} failed.")
-    list_some("Could not be had (--report F.json lists all):", done.failed)
+    click.echo(
+        f"{done.written} pictures downloaded, {done.present} already there, {len(done.failed)} failed."
+    )
+    list_some("Failed (--report F.json lists all):", done.failed)
     click.echo(f"To search them: flask gallery index {folder}")
 
 
@@ -86,15 +92,18 @@ def gallery_download(
 @with_appcontext
 @readable_errors
 def gallery_demo(folder: Path | None) -> None:
-    """Draw the demo gallery, some 4,000 OpenMoji pictograms, into DIR (default: DATA_DIR/demo)."""
+    """Draw the demo gallery into DIR.
+
+    It has about 2,400 pictograms of OpenMoji. The default for DIR is DATA_DIR/demo.
+    """
     from gallery.demo import render
 
     place = folder or settings().data_dir / "demo"
     with ProgressBar("pictograms") as progress:
         result = render(place, progress)
-    click.echo(f"{result.pictures} pictograms in {place}{'' if result.drawn else ', drawn before'}.")
+    click.echo(f"{result.pictures:,} pictograms in {place}{'' if result.drawn else ', drawn earlier'}.")
     if result.left_out:
-        click.echo(f"{result.left_out} flags, families and the like are left out: Pillow lacks Raqm here.")
+        click.echo(f"{result.left_out} flags, families and the like are left out: this Pillow lacks Raqm.")
     click.echo(f"To search them: flask gallery index {place}")
 
 

@@ -1,4 +1,7 @@
-"""``flask gallery``: index, search, evaluate, status, prune, export, import."""
+"""``flask gallery``: index, search, evaluate, status, prune, export, import.
+
+``download`` and ``demo`` are in `app.cli.fetch`.
+"""
 
 from __future__ import annotations
 
@@ -17,29 +20,41 @@ from app.encoder import encoder_in_use
 if TYPE_CHECKING:
     from gallery.indexing import Report
 
-gallery_cli = AppGroup("gallery", help="The pictures that are searched.")
+gallery_cli = AppGroup("gallery", help="Index and search the gallery, download pictures.")
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 TARGET = click.Path(dir_okay=False, path_type=Path)
 WORKERS = click.option(
-    "--workers", type=click.IntRange(1, 256), help="Threads that read and decode; default: one for each core."
+    "--workers", type=click.IntRange(1, 256), help="Threads that read and decode; default: one per core."
 )
 
 
 @gallery_cli.command("index")
 @click.argument("folder", metavar="DIR", type=FOLDER)
 @WORKERS
-@click.option("--batch-size", type=click.IntRange(1, 1024), default=16, show_default=True)
+@click.option(
+    "--batch-size",
+    type=click.IntRange(1, 1024),
+    default=16,
+    show_default=True,
+    help="Pictures encoded together.",
+)
 @click.option("--report", type=TARGET, help="Write every skipped file and its reason to this JSON file.")
 @readable_errors
 def index(folder: Path, workers: int | None, batch_size: int, report: Path | None) -> None:
-    """Bring the index up to date with the pictures in DIR and below."""
+    """Bring the index up to date with a folder.
+
+    All pictures in DIR and its subfolders are indexed; only new ones are encoded. An interrupted run resumes
+    when the command is run again.
+    """
     from gallery.encoding import default_workers
+    from gallery.generations import CURRENT
     from gallery.indexing import build
     from model.network.threads import blas_threads
 
     encoder, workers = encoder_in_use(), workers or default_workers()
+    first = not (settings().index_dir / CURRENT).exists()
     click.echo(
         f"Indexing {folder} with {encoder.name}: {blas_threads()} threads encode, {workers} read, "
         f"batches of {batch_size}."
@@ -56,21 +71,20 @@ def index(folder: Path, workers: int | None, batch_size: int, report: Path | Non
         )
     if report is not None:
         _write_report(report, done)
-    rate = f", {done.indexed / done.seconds:.1f} pictures a second" if done.indexed else ""
-    click.echo(
-        f"{done.count} pictures: {done.indexed} encoded, {done.reused} known before, {done.removed} removed, "
-        f"{len(done.skipped)} skipped; {done.seconds:.1f} s{rate}. Generation {done.generation}."
-    )
+    click.echo(f"{summary(done, first=first)}.")
     list_some("Skipped:", done.skipped)
 
 
 @gallery_cli.command("search")
 @click.argument("image", type=FILE)
-@click.option("--top", type=click.IntRange(1, 1000), default=10, show_default=True, help="How many.")
-@click.option("--json", "as_json", is_flag=True, help="Print [{rank, score, name, path}].")
+@click.option("--top", type=click.IntRange(1, 1000), default=10, show_default=True, help="Number of hits.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: [{rank, score, name, path}].")
 @readable_errors
 def search(image: Path, top: int, as_json: bool) -> None:
-    """Find the pictures most similar to IMAGE; scores are cosines."""
+    """Find the pictures most similar to IMAGE.
+
+    Scores are cosine similarities.
+    """
     from gallery.store import Store
 
     encoder = encoder_in_use()
@@ -89,11 +103,14 @@ def search(image: Path, top: int, as_json: bool) -> None:
 
 @gallery_cli.command("evaluate")
 @click.argument("folder", metavar="DIR", type=FOLDER)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @WORKERS
 @readable_errors
 def evaluate(folder: Path, as_json: bool, workers: int | None) -> None:
-    """Let each picture in DIR search among all others; the folders in DIR are the labels."""
+    """Measure the retrieval quality on a labelled folder.
+
+    Each picture in DIR is a query among all the others; the subfolders of DIR are the labels.
+    """
     from gallery.evaluation import evaluate as run
 
     cache = settings().data_dir / "evaluation"
@@ -111,7 +128,7 @@ def evaluate(folder: Path, as_json: bool, workers: int | None) -> None:
 @gallery_cli.command("status")
 @readable_errors
 def status() -> None:
-    """Say which model made the index, and which files have changed since."""
+    """Show the state of the index and changed files."""
     from gallery.status import status as check
 
     found = check(settings().index_dir, encoder_in_use().fingerprint)
@@ -120,9 +137,9 @@ def status() -> None:
     click.echo(f"pictures    {manifest.count} from {manifest.root}")
     click.echo(f"model       {manifest.model}, {model['preprocess']}, D = {model['dim']}")
     if found.damaged:
-        click.echo(f"damaged     the newest generation is; mend it: {manifest.reindex_command}")
+        click.echo(f"damaged     the newest generation is damaged; to fix it: {manifest.reindex_command}")
     if not found.matches:
-        click.echo(f"mismatch    another model is in use; make it anew: {manifest.reindex_command}")
+        click.echo(f"mismatch    another model is in use; to index with it: {manifest.reindex_command}")
     list_some(f"{len(found.changed)} files have changed:", found.changed)
 
 
@@ -142,18 +159,24 @@ def prune() -> None:
 @click.argument("target", metavar="F.npz", type=TARGET)
 @readable_errors
 def export(target: Path) -> None:
-    """Write the index's vectors (features) and paths (paths) to F.npz."""
+    """Write features and paths of the index to F.npz.
+
+    The file has two arrays, "features" and "paths".
+    """
     from gallery.exchange import export_npz
 
-    click.echo(f"Wrote {export_npz(settings().index_dir, target)} vectors to {target}.")
+    click.echo(f"Wrote {export_npz(settings().index_dir, target)} features to {target}.")
 
 
 @gallery_cli.command("import")
 @click.argument("source", metavar="F.npz", type=FILE)
-@click.option("--root", type=FOLDER, help="Folder that the paths start from; needed where they are relative.")
+@click.option("--root", type=FOLDER, help="The folder the paths are relative to.")
 @readable_errors
 def import_(source: Path, root: Path | None) -> None:
-    """Make an index of the vectors in F.npz, which the model in use must have made."""
+    """Make an index from features and paths in F.npz.
+
+    The features must come from the model in use.
+    """
     from gallery.exchange import import_npz
 
     encoder = encoder_in_use()
@@ -167,8 +190,20 @@ def import_(source: Path, root: Path | None) -> None:
             thumbnails_dir=settings().thumbnails_dir,
             progress=progress,
         )
-    click.echo(f"Imported {done.count} vectors. Generation {done.generation}.")
-    list_some("Without a picture to show:", done.absent)
+    click.echo(f"Imported {done.count} features.")
+    list_some("Pictures that cannot be shown:", done.absent)
+
+
+def summary(report: Report, *, first: bool) -> str:
+    """Describe an indexing run in one line; `first` if there was no index before it."""
+    text = f"{report.count:,} pictures"
+    if first:
+        text += f" in {report.seconds:.1f} s ({report.count / max(report.seconds, 1e-3):.1f} per second)"
+    elif not report.indexed and not report.removed:
+        text += ", all unchanged"
+    else:
+        text += f": {report.indexed:,} new, {report.reused:,} unchanged, {report.removed:,} removed"
+    return f"{text}; {len(report.skipped):,} files skipped" if report.skipped else text
 
 
 def _write_report(path: Path, report: Report) -> None:

@@ -1,4 +1,4 @@
-"""``flask model``: convert, embed, verify, info, bench; ``fetch`` is in `app.cli.fetch`."""
+"""``flask model``: convert, embed, verify, info, bench. ``fetch`` is in `app.cli.fetch`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from model.compare import Difference
     from model.config import StorageType
 
-model_cli = AppGroup("model", help="The network that turns pictures into vectors.")
+model_cli = AppGroup("model", help="Fetch, inspect, convert and measure models.")
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 TARGET = click.Path(dir_okay=False, path_type=Path)
@@ -31,15 +31,23 @@ HOW_TO_GET_DINOV2 = """\
 To use DINOv2 instead:
   flask model fetch dinov2-base      (346 MB; also: dinov2-small, -large, -giant, and each with -reg)
   MODEL=dinov2-base make run         (or MODEL=dinov2-base in .env)
-Another model needs an index of its own: flask gallery index DIR"""
+Each model needs its own index: flask gallery index DIR"""
 
 
 def encoder_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that choose an encoder; unless given, the settings do."""
+    """Add the options that choose an encoder; the defaults come from the settings."""
     options = (
-        click.option("--weights", type=FILE, help="Checkpoint: .safetensors, .npz or .pth."),
-        click.option("--preprocess", type=click.Choice(PREPROCESS_MODES), help="From picture to tensor."),
-        click.option("--positions", type=click.Choice(POSITION_MODES), help="Whose interpolation."),
+        click.option(
+            "--weights", type=FILE, help="Checkpoint: .safetensors, .npz or .pth; default: the model in use."
+        ),
+        click.option(
+            "--preprocess",
+            type=click.Choice(PREPROCESS_MODES),
+            help="How a picture becomes the network's input.",
+        ),
+        click.option(
+            "--positions", type=click.Choice(POSITION_MODES), help="How position embeddings are interpolated."
+        ),
     )
     for option in reversed(options):
         command = option(command)
@@ -58,7 +66,11 @@ def encoder_options(command: Callable[..., None]) -> Callable[..., None]:
 )
 @readable_errors
 def convert_command(source: Path, destination: Path, storage: StorageType) -> None:
-    """Rewrite the checkpoint SRC (.npz, .safetensors or .pth, any layout) as DST.safetensors."""
+    """Convert a checkpoint to safetensors.
+
+    SRC is a .npz, .safetensors or .pth file with the key names of DINOv2, transformers or Vitrine. DST is the
+    .safetensors file to write.
+    """
     from model.checkpoints.convert import convert
 
     config = convert(source, destination, storage)
@@ -69,7 +81,9 @@ def convert_command(source: Path, destination: Path, storage: StorageType) -> No
 @model_cli.command("embed")
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=FILE)
 @encoder_options
-@click.option("--output", metavar="F.npy", required=True, type=click.File("wb", atomic=True))
+@click.option(
+    "--output", metavar="F.npy", required=True, type=click.File("wb", atomic=True), help="File to write."
+)
 @readable_errors
 def embed(
     images: Sequence[Path],
@@ -78,7 +92,10 @@ def embed(
     positions: str | None,
     output: BinaryIO,
 ) -> None:
-    """Write the CLS features of IMAGEs to F.npy: float32, (n, D), not normalised."""
+    """Write the features of pictures to a file.
+
+    They are the CLS features of the IMAGEs, float32 of shape (n, D), not normalised.
+    """
     import numpy as np
 
     encoder = encoder_in_use(weights, preprocess, positions)
@@ -91,10 +108,14 @@ def embed(
 @model_cli.command("verify")
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=FILE)
 @encoder_options
-@click.option("--reference", metavar="F.npy", type=FILE, help="Features of the IMAGEs, to compare with.")
-@click.option("--against", type=click.Choice(["transformers"]), help="Compute them anew with this.")
-@click.option("--cosine", metavar="X", default=1e-6, show_default=True, help="1 - cosine, at most.")
-@click.option("--largest", metavar="X", default=1e-4, show_default=True, help="Difference, at most.")
+@click.option("--reference", metavar="F.npy", type=FILE, help="Features of the IMAGEs, as written by embed.")
+@click.option(
+    "--against", type=click.Choice(["transformers"]), help="Compute the reference with this library."
+)
+@click.option("--cosine", metavar="X", default=1e-6, show_default=True, help="Largest allowed 1 - cosine.")
+@click.option(
+    "--largest", metavar="X", default=1e-4, show_default=True, help="Largest allowed difference of a number."
+)
 @click.pass_context
 @readable_errors
 def verify(
@@ -108,11 +129,14 @@ def verify(
     cosine: float,
     largest: float,
 ) -> None:
-    """Compare the features of IMAGEs with a reference; the exit status is 1 unless all agree."""
+    """Compare the features of pictures with a reference.
+
+    The exit status is 1 unless the features of all IMAGEs agree.
+    """
     from model.compare import compare, read_reference, transformers_features
 
     if (reference is None) == (against is None):
-        raise click.UsageError("Give either --reference F.npy or --against transformers.")
+        raise click.UsageError("Pass either --reference F.npy or --against transformers.")
     encoder = encoder_in_use(weights, preprocess, positions or ("transformers" if against else None))
     features = encoder.encode(images)
     if reference is not None:
@@ -121,7 +145,7 @@ def verify(
         pixels = [encoder.prepare(picture) for picture in encoder.open(images)]
         expected = transformers_features(weights or settings().model_path, pixels)
     rows = zip(images, compare(features, expected), strict=True)
-    passed = [_say(path, row, row.within(cosine, largest)) for path, row in rows]
+    passed = [_print_comparison(path, row, row.within(cosine, largest)) for path, row in rows]
     click.echo("PASS" if all(passed) else "FAIL")
     context.exit(0 if all(passed) else 1)
 
@@ -129,7 +153,7 @@ def verify(
 @model_cli.command("info")
 @readable_errors
 def info() -> None:
-    """Say which model is in use, and how to get DINOv2."""
+    """Show the model in use and how to get DINOv2."""
     from dataclasses import asdict
 
     from model.checkpoints.weights import open_weights
@@ -140,7 +164,7 @@ def info() -> None:
     click.echo(f"Model in use:   {current.model}{kind}")
     click.echo(f"Checkpoint:     {current.model_path}")
     if not current.model_path.is_file():
-        raise click.ClickException(f"There is no such file.\n{HOW_TO_GET_DINOV2}")
+        raise click.ClickException(f"The file does not exist.\n{HOW_TO_GET_DINOV2}")
     encoder = encoder_in_use()
     config = ", ".join(f"{name} {value}" for name, value in asdict(encoder.config).items())
     click.echo(f"Network:        {config}")
@@ -156,10 +180,19 @@ def info() -> None:
 
 @model_cli.command("bench")
 @encoder_options
-@click.option("--rounds", type=click.IntRange(3, 1000), default=15, show_default=True)
+@click.option(
+    "--rounds",
+    type=click.IntRange(3, 1000),
+    default=15,
+    show_default=True,
+    help="Measurements; the median counts.",
+)
 @readable_errors
 def bench(weights: Path | None, preprocess: str | None, positions: str | None, rounds: int) -> None:
-    """Measure the encoder: milliseconds, GFLOP/s, share of sgemm, and where the time goes."""
+    """Measure the speed of the encoder.
+
+    Prints milliseconds per picture, GFLOP/s beside those of sgemm, and the share of each part of the network.
+    """
     from model.bench import measure
 
     encoder = encoder_in_use(weights, preprocess, positions)
@@ -167,14 +200,14 @@ def bench(weights: Path | None, preprocess: str | None, positions: str | None, r
     side, tokens, threads = encoder.geometry.crop, figures.tokens, figures.threads
     click.echo(f"{encoder.name}, {side} px, {tokens} tokens, {threads} threads, medians")
     click.echo(f"one picture      {figures.seconds * 1e3:8.1f} ms")
-    click.echo(f"in batches of 8  {figures.batch_seconds * 1e3:8.1f} ms a picture")
-    click.echo(f"needed work      {figures.gflop:8.2f} GFLOP, done at {figures.rate:.0f} GFLOP/s")
+    click.echo(f"in batches of 8  {figures.batch_seconds * 1e3:8.1f} ms per picture")
+    click.echo(f"work             {figures.gflop:8.2f} GFLOP, at {figures.rate:.0f} GFLOP/s")
     click.echo(f"sgemm            {figures.sgemm:8.0f} GFLOP/s; share {figures.rate / figures.sgemm:.2f}")
     for part, share in figures.parts.items():
         click.echo(f"  {part:<28}{share:6.1%}")
 
 
-def _say(path: Path, row: Difference, passed: bool) -> bool:
+def _print_comparison(path: Path, row: Difference, passed: bool) -> bool:
     verdict = "PASS" if passed else "FAIL"
     distances = f"max {row.largest:.2e}  mean {row.mean:.2e}  squared {row.squared:.2e}"
     click.echo(f"{verdict}  cosine {row.cosine:.9f}  {distances}  {path}")

@@ -1,4 +1,4 @@
-"""``flask user``: accounts from the command line."""
+"""``flask user``: manage accounts from the command line."""
 
 from __future__ import annotations
 
@@ -15,32 +15,36 @@ from app.extensions import db
 
 
 class UserGroup(AppGroup):
-    """Says in one line what to do where the tables are not there."""
+    """A group whose commands report database errors in one line, with the fix."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
         try:
             return super().invoke(ctx)
         except DBAPIError as error:
-            raise click.ClickException("The database cannot be used; see: flask doctor") from error
+            raise click.ClickException("The database is not usable; run: flask doctor") from error
 
 
-user_cli = UserGroup("user", help="Make, list and delete accounts.")
+user_cli = UserGroup("user", help="Create, list and delete accounts.")
 
 
 @user_cli.command("create")
 @click.argument("name")
 @click.password_option()
 def create(name: str, password: str) -> None:
-    """Make the account NAME."""
+    """Create the account NAME."""
     if not names.allowed(names.clean(name)):
-        raise click.ClickException("A name has 2 to 32 letters of one script, digits, or . _ - between them.")
+        raise click.ClickException(
+            "A name has 2 to 32 characters: letters of one script, digits, and . _ - between them."
+        )
     _check(password, name)
     try:
         service.create(name, password)
     except service.NameTakenError as error:
-        raise click.ClickException("This name is taken, or looks like one that is.") from error
-    click.echo(f"Made {names.clean(name)}.")
+        raise click.ClickException(
+            "This name is taken, or looks like one that is. Choose another."
+        ) from error
+    click.echo(f"Created {names.clean(name)}.")
 
 
 @user_cli.command("list")
@@ -54,7 +58,7 @@ def list_users() -> None:
 @click.argument("name")
 @click.confirmation_option(prompt="Delete the account with all its searches and pictures?")
 def delete(name: str) -> None:
-    """Delete the account NAME with all its data."""
+    """Delete the account NAME and all its data."""
     service.delete(_find(name).id)
     click.echo(f"Deleted {name}.")
 
@@ -63,22 +67,22 @@ def delete(name: str) -> None:
 @click.argument("name")
 @click.password_option()
 def set_password(name: str, password: str) -> None:
-    """Set a new password for NAME and log it out everywhere."""
+    """Set a new password for NAME and end its sessions."""
     user = _find(name)
     _check(password, user.name)
     service.set_password(user.id, password)
-    click.echo(f"The password of {name} is set; it is logged out everywhere.")
+    click.echo(f"The password of {name} has been changed, and all its sessions have ended.")
 
 
 @user_cli.command("sessions")
 @click.argument("name")
-@click.option("--end", is_flag=True, help="Log the account out everywhere.")
+@click.option("--end", is_flag=True, help="End the sessions.")
 def show_sessions(name: str, end: bool) -> None:
-    """List where NAME is logged in."""
+    """List the sessions of NAME."""
     user = _find(name)
     if end:
         sessions.end_all(user.id)
-        click.echo(f"{name} is logged out everywhere.")
+        click.echo(f"All sessions of {name} have ended.")
         return
     for session in sessions.active(user.id):
         click.echo(f"{session.created:%Y-%m-%d %H:%M} UTC\t{session.user_agent or 'unknown browser'}")
@@ -87,7 +91,7 @@ def show_sessions(name: str, end: bool) -> None:
 def _find(name: str) -> User:
     user = service.find(name)
     if user is None:
-        raise click.ClickException(f"There is no account {name!r}; see: flask user list")
+        raise click.ClickException(f"There is no account {name!r}; to list all, run: flask user list")
     return user
 
 

@@ -74,7 +74,7 @@ def remove(names: Iterable[str]) -> None:
         try:
             path_of(name).unlink(missing_ok=True)
         except OSError as error:
-            log.warning("stored picture not removed", extra={"reason": error.strerror})
+            log.warning("a stored picture cannot be removed", extra={"reason": error.strerror})
 
 
 def remove_orphans(now: float | None = None) -> int:

@@ -1,4 +1,4 @@
-"""``flask model fetch``, ``flask gallery download`` and ``demo``, as a user types them."""
+"""``flask model fetch``, ``flask gallery download`` and ``demo``: output and exit status."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from flask import Flask
 from app import create_app
 from config import load_settings
 from gallery import demo
+from gallery.pictograms import is_shown
 from model.checkpoints import registry
 from model.checkpoints.layouts import OFFICIAL
 from tests.support import pictures
@@ -50,14 +51,14 @@ def pth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def test_fetch_without_a_name_lists_what_there_is(app: Flask) -> None:
+def test_fetch_without_a_name_lists_the_checkpoints(app: Flask) -> None:
     output = flask(app, "model", "fetch").output
     assert [line.split()[0] for line in output.splitlines()[:-1]] == list(registry.CHECKPOINTS)
     assert "recommended" in output.splitlines()[1]
     assert "installed" not in output
 
 
-def test_fetch_installs_from_the_mirror_and_the_list_says_so(app: Flask, site: Site, pth: Path) -> None:
+def test_fetch_installs_from_the_mirror_and_the_list_shows_it(app: Flask, site: Site, pth: Path) -> None:
     site.put("/dinov2/dinov2_vitt14/dinov2_vitt14_pretrain.pth", pth.read_bytes())
     result = flask(app, "model", "fetch", "dinov2-tiny")
     assert result.exit_code == 0, result.output
@@ -66,7 +67,7 @@ def test_fetch_installs_from_the_mirror_and_the_list_says_so(app: Flask, site: S
     assert f"installed: {place}" in flask(app, "model", "fetch").output
 
 
-def test_fetch_takes_a_file_brought_by_hand(app: Flask, site: Site, pth: Path) -> None:
+def test_fetch_accepts_a_local_file(app: Flask, site: Site, pth: Path) -> None:
     assert flask(app, "model", "fetch", "dinov2-tiny", "--file", pth).exit_code == 0
     assert site.asked == []
 
@@ -79,20 +80,20 @@ def test_fetch_fails_in_one_line(app: Flask, pth: Path) -> None:
     assert "there are: dinov2-small" in flask(app, "model", "fetch", "dinov9").stderr
 
 
-def test_download_brings_pictures_and_reports_what_failed(app: Flask, site: Site, tmp_path: Path) -> None:
+def test_download_stores_pictures_and_reports_failures(app: Flask, site: Site, tmp_path: Path) -> None:
     good = site.put("/good.jpg", pictures.encoded(pictures.scene(), "JPEG"))
     bad = site.put("/bad\x1b.jpg", Page(b"<html>", media_type="image/jpeg"))
     source, folder, report = tmp_path / "list.csv", tmp_path / "photos", tmp_path / "report.json"
     source.write_text(f"url\n{good}\n{bad}\n")
     result = flask(app, "gallery", "download", source, folder, "--report", report)
     assert result.exit_code == 0, result.output
-    assert "1 new pictures, 0 were there, 1 failed." in result.stdout
+    assert "1 pictures downloaded, 0 already there, 1 failed." in result.stdout
     assert "\x1b" not in result.stdout
     assert len(files_below(folder)) == 1
     assert [failure["source"] for failure in json.loads(report.read_text())["failed"]] == [bad]
 
 
-def test_download_says_why_a_source_is_of_no_use(app: Flask, tmp_path: Path) -> None:
+def test_download_explains_why_a_source_is_unusable(app: Flask, tmp_path: Path) -> None:
     archive = make_zip(tmp_path / "a.zip", {"a.jpg": b"x" * 2_000_000})
     result = flask(app, "gallery", "download", archive, tmp_path / "photos", "--max-mb", 1)
     assert "larger than the 1,048,576 bytes allowed" in result.stdout
@@ -101,10 +102,15 @@ def test_download_says_why_a_source_is_of_no_use(app: Flask, tmp_path: Path) -> 
     assert "imagenette-160" in result.stderr
 
 
-def test_demo_draws_into_the_data_folder_once(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_demo_draws_into_the_data_directory_once(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     few = demo.package_data()._replace(codes=["1F431", "1F34E"])
     monkeypatch.setattr(demo, "package_data", lambda: few)
     place = app.config["VITRINE"].data_dir / "demo"
     assert f"2 pictograms in {place}." in flask(app, "gallery", "demo").stdout
-    assert f"2 pictograms in {place}, drawn before." in flask(app, "gallery", "demo").stdout
+    assert f"2 pictograms in {place}, drawn earlier." in flask(app, "gallery", "demo").stdout
     assert {"animals/cat-face.png", "food/red-apple.png"} < files_below(place)
+
+
+def test_the_help_of_demo_states_the_number_of_pictograms(app: Flask) -> None:
+    shown = sum(map(is_shown, demo.package_data().codes))
+    assert f"about {round(shown, -2):,} pictograms" in flask(app, "gallery", "demo", "--help").stdout

@@ -1,4 +1,4 @@
-"""The queue against a real Redis: one job for one search, and no waiting for a Redis that is away."""
+"""The queue against a real Redis: one job per search, and no waiting for an unavailable Redis."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def job(search_id: uuid.UUID) -> Job:
     return Job.fetch(str(search_id), connection=queue.connection(), serializer=JSONSerializer)
 
 
-def test_a_job_carries_the_searchs_id_and_nothing_else() -> None:
+def test_a_job_contains_only_the_id_of_its_search() -> None:
     search_id = uuid.uuid4()
     assert queue.enqueue(search_id)
     found = job(search_id)
@@ -52,13 +52,13 @@ def test_a_job_carries_the_searchs_id_and_nothing_else() -> None:
     assert queue.depth() == 1
 
 
-def test_a_search_is_in_the_queue_once() -> None:
+def test_a_search_is_enqueued_once() -> None:
     search_id = uuid.uuid4()
     assert [queue.enqueue(search_id) for _ in range(3)] == [True] * 3
     assert queue.depth() == 1
 
 
-def test_a_job_that_runs_is_not_enqueued_again() -> None:
+def test_a_running_job_is_not_enqueued_again() -> None:
     search_id = uuid.uuid4()
     queue.enqueue(search_id)
     connection = queue.connection()
@@ -69,7 +69,7 @@ def test_a_job_that_runs_is_not_enqueued_again() -> None:
 
 
 @pytest.mark.parametrize("left", ["only its hash", "a lapsed execution", "garbage"])
-def test_what_a_dead_worker_left_behind_does_not_stand_in_the_way(left: str) -> None:
+def test_remains_of_a_dead_worker_do_not_prevent_enqueuing(left: str) -> None:
     search_id = uuid.uuid4()
     queue.enqueue(search_id)
     connection = queue.connection()
@@ -84,7 +84,7 @@ def test_what_a_dead_worker_left_behind_does_not_stand_in_the_way(left: str) -> 
     assert job(search_id).func_name == queue.JOB
 
 
-def test_a_job_taken_and_not_begun_counts_as_lost() -> None:
+def test_a_job_taken_but_not_begun_is_not_live() -> None:
     search_id = uuid.uuid4()
     queue.enqueue(search_id)
     keys = f"rq:queue:{queue.QUEUE_NAME}", f"rq:queue:{queue.QUEUE_NAME}:intermediate"
@@ -92,14 +92,14 @@ def test_a_job_taken_and_not_begun_counts_as_lost() -> None:
     assert queue.live_job_ids() == set()
 
 
-def test_a_dead_redis_is_answered_and_not_raised(redis: RedisUnderTest) -> None:
+def test_a_dead_redis_raises_no_error(redis: RedisUnderTest) -> None:
     redis.kill()
     assert (queue.enqueue(uuid.uuid4()), queue.depth(), queue.ping()) == (False, None, False)
     with pytest.raises(RedisError):
         queue.live_job_ids()
 
 
-def test_a_redis_that_came_back_is_used_again(redis: RedisUnderTest, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_restarted_redis_is_used_again(redis: RedisUnderTest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queue, "PAUSE", 0.0)
     redis.kill()
     assert not queue.ping()
@@ -107,14 +107,14 @@ def test_a_redis_that_came_back_is_used_again(redis: RedisUnderTest, monkeypatch
     assert queue.ping()
 
 
-def test_after_a_failure_redis_is_left_alone_for_a_moment(redis: RedisUnderTest) -> None:
+def test_after_a_failure_redis_is_not_asked_for_a_moment(redis: RedisUnderTest) -> None:
     redis.kill()
     assert not queue.ping()
     redis.start()
     assert not queue.ping()
 
 
-def test_a_full_redis_is_answered_and_not_raised() -> None:
+def test_a_full_redis_raises_no_error() -> None:
     connection = queue.connection()
     connection.config_set("maxmemory", "1mb")
     try:

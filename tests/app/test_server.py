@@ -1,4 +1,4 @@
-"""The web process itself: starting, refusing to start, serving, ending."""
+"""The web process: start, refusal to start, requests, shutdown."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def start(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_it_serves_and_ends_when_told(server: Process, environment: dict[str, str]) -> None:
+def test_it_serves_and_stops_on_sigterm(server: Process, environment: dict[str, str]) -> None:
     answer = requests.get(address(environment, "/"), timeout=10)
     assert answer.status_code == 200
     assert "Server" not in answer.headers
@@ -74,33 +74,33 @@ def test_it_serves_and_ends_when_told(server: Process, environment: dict[str, st
 
 
 @pytest.mark.usefixtures("server")
-def test_a_port_that_is_taken_is_said_in_one_line(environment: dict[str, str]) -> None:
+def test_a_port_in_use_is_reported_in_one_line(environment: dict[str, str]) -> None:
     second = start(environment)
     assert second.returncode == 2
     assert second.stderr.count("\n") == 1
-    assert f"port {environment['PORT']} is taken" in second.stderr
+    assert f"port {environment['PORT']} is in use" in second.stderr
 
 
-def test_a_bad_setting_is_said_in_one_line(environment: dict[str, str]) -> None:
+def test_an_invalid_setting_is_reported_in_one_line(environment: dict[str, str]) -> None:
     failed = start(environment | {"WORKERS": "many"})
     assert (failed.returncode, failed.stderr.count("\n")) == (2, 1)
     assert "WORKERS" in failed.stderr
 
 
 @pytest.mark.usefixtures("server")
-def test_a_body_that_is_too_large_is_refused_chunked_or_not(environment: dict[str, str]) -> None:
+def test_a_body_that_is_too_large_is_refused_with_and_without_a_length(environment: dict[str, str]) -> None:
     url = address(environment, "/searches")
     big = b"\0" * 2**18
     assert requests.post(url, data=big * 8, timeout=20).status_code == 413
     try:
         status = requests.post(url, data=(big for _ in range(8)), timeout=20).status_code
-    except requests.ConnectionError:  # cut off in mid-body, which is as good
+    except requests.ConnectionError:  # the connection was closed during the body, which is a refusal as well
         status = 413
     assert status == 413
 
 
 @pytest.mark.usefixtures("server")
-def test_slow_clients_do_not_keep_others_waiting(environment: dict[str, str]) -> None:
+def test_slow_clients_do_not_delay_others(environment: dict[str, str]) -> None:
     head = b"POST /searches HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n"
     slow = [socket.create_connection(("127.0.0.1", int(environment["PORT"]))) for _ in range(50)]
     try:
@@ -112,7 +112,7 @@ def test_slow_clients_do_not_keep_others_waiting(environment: dict[str, str]) ->
             connection.close()
 
 
-def test_requests_under_way_are_answered_before_the_end(
+def test_current_requests_are_answered_before_shutdown(
     app: Flask, server: Process, environment: dict[str, str]
 ) -> None:
     with app.app_context():

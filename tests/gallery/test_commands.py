@@ -1,4 +1,4 @@
-"""``flask gallery``, as a user types it."""
+"""``flask gallery``: output and exit status."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def fails(app: Flask, *arguments: object) -> str:
     return result.stderr
 
 
-def test_index_says_what_it_did_and_reports_every_skipped_file(
+def test_index_summarizes_the_run_and_reports_every_skipped_file(
     app: Flask, root: Path, tmp_path: Path
 ) -> None:
     (root / "broken.jpg").write_bytes(b"\xff\xd8\xff")
@@ -59,14 +59,18 @@ def test_index_says_what_it_did_and_reports_every_skipped_file(
     result = flask(app, "index", root, "--workers", 3, "--report", tmp_path / "report.json")
     assert result.exit_code == 0
     assert "3 read" in result.stdout
-    assert "12 pictures: 12 encoded, 0 known before, 0 removed, 2 skipped" in result.stdout
+    assert "12 pictures in " in result.stdout
+    assert "; 2 files skipped" in result.stdout
     assert "broken.jpg: broken: " in result.stdout
     assert "\x1b" not in result.stdout
     assert "13/13" in result.stderr
     report: dict[str, Any] = json.loads((tmp_path / "report.json").read_text())
     assert [entry["path"] for entry in report["skipped"]] == ["broken.jpg", "tricky \x1b[31m.txt"]
     assert all(entry["reason"] for entry in report["skipped"])
-    assert "0 encoded, 12 known before" in succeeds(app, "index", root)
+    (root / "b" / "001.png").unlink()
+    write_picture(root / "new.jpg", 80)
+    assert "12 pictures: 1 new, 11 unchanged, 1 removed; 2 files skipped." in succeeds(app, "index", root)
+    assert "12 pictures, all unchanged; 2 files skipped." in succeeds(app, "index", root)
 
 
 def test_search_prints_the_nearest_as_a_table_or_json(app: Flask, root: Path) -> None:
@@ -82,21 +86,21 @@ def test_search_prints_the_nearest_as_a_table_or_json(app: Flask, root: Path) ->
     assert len(table) == 10
 
 
-def test_search_of_what_is_no_picture_or_without_an_index_is_one_line(app: Flask, root: Path) -> None:
+def test_search_fails_in_one_line_without_an_index_or_a_picture(app: Flask, root: Path) -> None:
     assert "flask gallery index DIR" in fails(app, "search", root / "a" / "000.jpg")
     succeeds(app, "index", root)
     (root / "page.png").write_text("<html>")
     assert "the file is none of" in fails(app, "search", root / "page.png")
 
 
-def test_other_weights_are_refused_with_the_mending_command(
+def test_other_weights_are_refused_with_the_command_that_fixes_it(
     app: Flask, environ: dict[str, str], root: Path
 ) -> None:
     succeeds(app, "index", root)
     write_tiny_checkpoint(Path(environ["MODEL_PATH"]), seed=1)
-    mend = f"flask gallery index '{root}'"
-    assert mend in fails(app, "search", root / "a" / "000.jpg")
-    assert mend in succeeds(app, "status")
+    fix = f"flask gallery index '{root}'"
+    assert fix in fails(app, "search", root / "a" / "000.jpg")
+    assert fix in succeeds(app, "status")
     succeeds(app, "index", root)
     assert "mismatch" not in succeeds(app, "status")
 
@@ -119,12 +123,12 @@ def test_status_lists_files_that_have_changed(app: Flask, root: Path) -> None:
     assert "b/001.png: missing" in output
 
 
-def test_what_was_exported_can_be_imported(app: Flask, root: Path, tmp_path: Path) -> None:
+def test_an_export_can_be_imported(app: Flask, root: Path, tmp_path: Path) -> None:
     succeeds(app, "index", root)
     exported = tmp_path / "vectors.npz"
-    assert "Wrote 12 vectors" in succeeds(app, "export", exported)
+    assert "Wrote 12 features" in succeeds(app, "export", exported)
     assert "--root" in fails(app, "import", exported)
-    assert "Imported 12 vectors" in succeeds(app, "import", exported, "--root", root)
+    assert "Imported 12 features" in succeeds(app, "import", exported, "--root", root)
     with np.load(exported) as arrays:
         assert arrays["features"].shape == (12, 64)
 
@@ -138,6 +142,6 @@ def test_prune_removes_the_thumbnails_of_pictures_that_are_gone(app: Flask, root
     assert "Removed 0 generations and 1 thumbnails." in succeeds(app, "prune")
 
 
-def test_a_second_indexer_says_so_and_fails(app: Flask, root: Path) -> None:
+def test_a_second_indexer_fails_with_a_message(app: Flask, root: Path) -> None:
     with exclusive(app.config["VITRINE"].index_dir):
         assert "Another process" in fails(app, "index", root)

@@ -1,4 +1,4 @@
-"""``flask model``: what the commands print, write and exit with."""
+"""``flask model``: output, files and exit status."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def pictures(tmp_path):
 
 
 class TestEmbed:
-    def test_writes_float32_rows_as_the_library_gives_them(self, run, pictures, tmp_path, app):
+    def test_writes_the_float32_features_of_the_library(self, run, pictures, tmp_path, app):
         result = run("embed", *pictures, "--output", tmp_path / "f.npy")
 
         assert result.exit_code == 0, result.output
@@ -51,7 +51,7 @@ class TestEmbed:
             features, load_encoder(app.config["VITRINE"].model_path).encode(pictures)
         )
 
-    def test_takes_weights_and_modes(self, run, pictures, tmp_path):
+    def test_accepts_weights_and_modes(self, run, pictures, tmp_path):
         weights = write_tiny_checkpoint(tmp_path / "other.npz", seed=3)
         modes = ["--preprocess", "resize_short_side", "--positions", "transformers"]
 
@@ -70,7 +70,7 @@ class TestEmbed:
         assert "broken.png" in result.output
         assert not (tmp_path / "f.npy").exists()
 
-    def test_names_a_faulty_checkpoint(self, run, pictures, tmp_path):
+    def test_names_a_damaged_checkpoint(self, run, pictures, tmp_path):
         (tmp_path / "faulty.pth").write_bytes(b"nothing")
 
         result = run("embed", *pictures, "--weights", tmp_path / "faulty.pth", "--output", tmp_path / "f.npy")
@@ -85,14 +85,14 @@ class TestVerify:
         run("embed", *pictures, "--output", tmp_path / "f.npy")
         return tmp_path / "f.npy"
 
-    def test_passes_what_agrees(self, run, pictures, reference):
+    def test_passes_equal_features(self, run, pictures, reference):
         result = run("verify", *pictures, "--reference", reference)
 
         assert result.exit_code == 0, result.output
         assert result.output.splitlines()[-1] == "PASS"
         assert result.output.count("PASS") == 3
 
-    def test_fails_what_does_not_with_status_1(self, run, pictures, reference):
+    def test_fails_different_features_with_status_1(self, run, pictures, reference):
         features = np.load(reference)
         features[1, 5] += 0.01
         np.save(reference, features)
@@ -104,7 +104,7 @@ class TestVerify:
         assert [line.split()[0] for line in lines] == ["PASS", "FAIL", "FAIL"]
         assert "max 1.00e-02" in lines[1]
 
-    def test_takes_other_limits(self, run, pictures, reference):
+    def test_accepts_other_limits(self, run, pictures, reference):
         np.save(reference, np.load(reference) + np.float32(1e-3))
 
         assert run("verify", *pictures, "--reference", reference).exit_code == 1
@@ -121,7 +121,7 @@ class TestVerify:
         ],
         ids=["rows", "type", "nan", "pickled"],
     )
-    def test_refuses_a_reference_that_is_none(self, run, pictures, tmp_path, array, complaint):
+    def test_refuses_an_unusable_reference(self, run, pictures, tmp_path, array, complaint):
         np.save(tmp_path / "f.npy", array)
 
         result = run("verify", *pictures, "--reference", tmp_path / "f.npy")
@@ -129,7 +129,7 @@ class TestVerify:
         assert result.exit_code == 1
         assert complaint in result.output
 
-    def test_says_when_transformers_is_not_installed(self, run, pictures, monkeypatch):
+    def test_reports_that_transformers_is_not_installed(self, run, pictures, monkeypatch):
         monkeypatch.setitem(__import__("sys").modules, "torch", None)
 
         result = run("verify", *pictures, "--against", "transformers")
@@ -137,11 +137,11 @@ class TestVerify:
         assert result.exit_code == 1
         assert "torch is not installed" in result.output
 
-    def test_wants_one_reference(self, run, pictures, reference):
+    def test_requires_exactly_one_reference(self, run, pictures, reference):
         assert run("verify", *pictures).exit_code == 2
         assert run("verify", *pictures, "--reference", reference, "--against", "transformers").exit_code == 2
 
-    def test_distances_are_the_textbooks(self):
+    def test_distances_follow_their_definitions(self):
         a, b = np.array([[3.0, 4.0]]), np.array([[4.0, 3.0]])
 
         (row,) = compare(a, b)
@@ -152,7 +152,7 @@ class TestVerify:
 
 
 class TestInfo:
-    def test_says_which_model_is_in_use(self, run, app):
+    def test_shows_the_model_in_use(self, run, app):
         result = run("info")
 
         assert result.exit_code == 0, result.output
@@ -162,7 +162,7 @@ class TestInfo:
         assert f"{encoder.config.parameters:,}" in result.output
 
     @pytest.mark.parametrize("environ", [{"MODEL": BUNDLED_MODEL}])
-    def test_says_what_the_bundled_model_is_and_does_and_how_to_get_dinov2(self, run, environ):
+    def test_explains_the_bundled_model_and_how_to_get_dinov2(self, run, environ):
         result = run("info")
 
         assert result.exit_code == 0, result.output
@@ -172,15 +172,15 @@ class TestInfo:
         assert "flask model fetch dinov2-base" in result.output
 
     @pytest.mark.parametrize("environ", [{"MODEL": "dinov2-large"}])
-    def test_says_how_to_get_what_is_missing(self, run, environ):
+    def test_explains_how_to_get_missing_weights(self, run, environ):
         result = run("info")
 
         assert result.exit_code == 1
-        assert "There is no such file" in result.output
+        assert "The file does not exist" in result.output
         assert "flask model fetch" in result.output
 
 
-def test_convert_says_what_it_wrote(run, tmp_path):
+def test_convert_reports_what_it_wrote(run, tmp_path):
     source = write_tiny_checkpoint(tmp_path / "m.pth")
 
     result = run("convert", source, tmp_path / "new.safetensors")
@@ -209,7 +209,7 @@ def test_bench_measures_the_model_in_use(run):
     assert "matrix products" in result.output
 
 
-def test_the_benchs_shares_are_of_a_whole():
+def test_the_shares_of_the_benchmark_add_up():
     figures = measure(load_encoder(BUNDLED_WEIGHTS), rounds=3)
 
     assert sum(figures.parts.values()) == pytest.approx(1)
@@ -218,13 +218,13 @@ def test_the_benchs_shares_are_of_a_whole():
     assert min(figures.seconds, figures.batch_seconds, figures.sgemm) > 0
 
 
-def test_needed_work_of_base_is_as_published():
+def test_the_work_of_base_is_as_published():
     assert needed_gflop(BASE, 257) == pytest.approx(43.1, abs=0.05)
     giant = ViTConfig(width=1536, depth=40, heads=24, hidden=4096, mlp="swiglu", patch=14, grid=37)
     assert needed_gflop(giant, 257) == pytest.approx(2 * 257 * giant.parameters / 1e9, rel=0.05)
 
 
-def test_the_bundled_models_files_agree():
+def test_the_files_of_the_bundled_model_agree():
     beside = json.loads((BUNDLED_WEIGHTS.parent / "preprocessor_config.json").read_text())
     geometry = load_encoder(BUNDLED_WEIGHTS).geometry
 

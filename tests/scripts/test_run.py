@@ -1,4 +1,4 @@
-"""``make run`` after set-up: the real launcher, its real children, a gallery of a few pictures."""
+"""``make run`` after set-up: the real launcher and its children, with a gallery of a few pictures."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
+import sys
+import uuid
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 import redis
+import requests
 
 from config import BUNDLED_WEIGHTS, load_settings
 from gallery.catalog import Catalog
@@ -20,13 +24,14 @@ from model import load_encoder
 from model.files import sha256_file
 from scripts import preparation
 from tests.support.checkpoints import write_tiny_checkpoint
-from tests.support.drawings import PICTURES
-from tests.support.servers import Process, alive, answers, free_port, process, redis_server
+from tests.support.drawings import PICTURES, picture
+from tests.support.servers import ROOT, Process, alive, answers, free_port, process, redis_server
 from tests.support.waiting import eventually
+from tests.support.web import TOKEN
 
 
 class Launch:
-    """One ``make run`` in a data directory of its own."""
+    """One ``make run`` in its own data directory."""
 
     def __init__(self, directory: Path, gallery: Path) -> None:
         self.directory = directory
@@ -53,10 +58,11 @@ class Launch:
         )
 
     def refused(self, **environ: str) -> str:
-        """Launch, expect a refusal, and return its only line."""
+        """Launch, expect a refusal, and return its message, which is one line."""
         with self(**environ) as run:
             assert run.wait() == 1
-            (line,) = run.output().splitlines()
+            *steps, line = run.output().splitlines()
+            assert all(step.startswith("  ") for step in steps)
             assert run.descendants() == set()
         return line
 
@@ -70,6 +76,16 @@ def launch(tmp_path: Path, template: Path) -> Launch:
     return Launch(tmp_path, template / "pictures")
 
 
+def submit(visitor: requests.Session, address: str, content: bytes) -> str:
+    """Search with a picture; return the address of the search."""
+    page = visitor.get(address, timeout=20).text
+    fields = {"csrf_token": TOKEN.findall(page)[0], "submission": uuid.uuid4().hex}
+    answer = visitor.post(f"{address}/searches", fields, files={"image": ("p.png", content)}, timeout=20)
+    assert answer.ok, answer.text
+    assert "/searches/" in answer.url
+    return answer.url
+
+
 def commands(pids: set[int]) -> dict[str, int]:
     found = {}
     for pid in pids:
@@ -81,10 +97,10 @@ def commands(pids: set[int]) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_serves_and_ends_all_that_it_started(launch: Launch, number: signal.Signals) -> None:
+def test_it_serves_and_stops_everything_that_it_started(launch: Launch, number: signal.Signals) -> None:
     with launch() as run:
         assert f"Vitrine is ready: {launch.address}" in run.output()
-        assert f"{PICTURES} pictures" in run.output()
+        assert f"{PICTURES} pictures in " in run.output()
         assert answers(launch.address)
         family = run.descendants()
         assert set(commands(family)) == {"wsgi.py", "-m worker", "redis-server"}
@@ -94,19 +110,19 @@ def test_serves_and_ends_all_that_it_started(launch: Launch, number: signal.Sign
     assert not (launch.directory / "data" / "redis" / "address").exists()
 
 
-def test_a_second_run_in_the_same_place_is_refused_and_a_later_one_goes_on(launch: Launch) -> None:
+def test_a_second_run_in_the_same_place_is_refused_and_a_later_one_continues(launch: Launch) -> None:
     with launch() as run:
         log, other = launch.directory / "other.log", {**launch.environ, "PORT": str(free_port())}
         with process("-m", "scripts.run", environ=other, log=log, ready=lambda: False) as second:
             assert second.wait() == 1
-            assert "another make run uses" in second.output()
+            assert f"another make run (process {run.popen.pid}) uses" in second.output()
         client = redis.Redis.from_url(launch.redis_url)
         client.set("kept", "yes")
         client.close()
         run.signal(signal.SIGINT)
         assert run.wait() == 0
     with launch() as run:
-        assert f"0 encoded, {PICTURES} known before" in run.output()
+        assert f"{PICTURES} pictures, all unchanged" in run.output()
         client = redis.Redis.from_url(launch.redis_url)
         assert client.get("kept") == b"yes"
         client.close()
@@ -119,19 +135,18 @@ def test_a_gallery_that_was_indexed_with_other_weights_is_indexed_anew_and_that_
     data, pictures = launch.directory / "data", template / "pictures"
     encoder = load_encoder(write_tiny_checkpoint(launch.directory / "old.safetensors"))
     build(pictures, data / "indexes" / name, encoder, thumbnails_dir=data / "thumbnails")
-    said = "The gallery in use was indexed with other weights; vitrine-small indexes it anew"
+    said = f"made with other weights; indexing {pictures} again with vitrine-small"
     with launch(GALLERY="") as run:
         told = run.output()
         assert told.count(said) == 1
-        assert f"{PICTURES} pictures: {PICTURES} encoded" in told
-        assert (f"{data}/indexes/compact, the index of a model" in told) == (name == "compact")
+        assert (f"the index of an earlier model in {data}/indexes/compact" in told) == (name == "compact")
         run.signal(signal.SIGINT)
         assert run.wait() == 0
     with Catalog.open(data / "indexes" / "vitrine-small") as catalog:
         assert catalog.manifest.root == str(pictures)
         assert catalog.manifest.fingerprint["weights_sha256"] == sha256_file(BUNDLED_WEIGHTS)
     with launch(GALLERY="") as run:
-        assert "ndex" not in run.output()
+        assert "other weights" not in run.output()
 
 
 def test_without_the_gallery_of_an_index_of_other_weights_the_way_out_is_said(
@@ -145,7 +160,7 @@ def test_without_the_gallery_of_an_index_of_other_weights_the_way_out_is_said(
     assert "GALLERY=/path/to/pictures make run" in launch.refused(GALLERY="")
 
 
-def test_redis_is_started_again_when_it_dies(launch: Launch) -> None:
+def test_redis_is_restarted_when_it_dies(launch: Launch) -> None:
     with launch() as run:
         dead = commands(run.descendants())["redis-server"]
         os.kill(dead, signal.SIGKILL)
@@ -155,16 +170,63 @@ def test_redis_is_started_again_when_it_dies(launch: Launch) -> None:
         client.close()
 
 
-def test_everything_ends_when_a_process_ends(launch: Launch) -> None:
+@pytest.mark.parametrize("name", ["wsgi.py", "-m worker"])
+def test_a_killed_process_is_revived_and_searches_end(launch: Launch, name: str) -> None:
+    with launch() as run, requests.Session() as visitor:
+        dead = commands(run.descendants())[name]
+        searches = [submit(visitor, launch.address, picture(number)) for number in range(4)]
+        os.kill(dead, signal.SIGKILL)
+        eventually(lambda: f"{'web' if name == 'wsgi.py' else 'worker'} ended with status -9" in run.output())
+        eventually(lambda: commands(run.descendants()).get(name, dead) != dead)
+        eventually(lambda: answers(launch.address))
+        searches.append(submit(visitor, launch.address, picture(5)))
+        for search in searches:
+            eventually(
+                lambda url=search: visitor.get(f"{url}/status", timeout=5).json()["status"] == "done", 60.0
+            )
+        run.signal(signal.SIGINT)
+        assert run.wait() == 0
+
+
+def test_all_processes_end_when_the_launcher_is_killed(launch: Launch) -> None:
     with launch() as run:
         family = run.descendants()
-        os.kill(commands(family)["wsgi.py"], signal.SIGKILL)
-        assert run.wait() == 1
-        assert "web ended with status -9" in run.output()
+        client = redis.Redis.from_url(launch.redis_url)
+        client.set("kept", "yes")
+        client.close()
+        run.signal(signal.SIGKILL)
         eventually(lambda: not [pid for pid in family if alive(pid)])
+    with launch():
+        client = redis.Redis.from_url(launch.redis_url)
+        assert client.get("kept") == b"yes"
+        client.close()
 
 
-def test_a_redis_of_ones_own_is_used_and_left_alone(launch: Launch) -> None:
+def test_a_process_that_outlives_its_launcher_keeps_the_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = load_settings({"DATA_DIR": str(tmp_path)})
+    program = """
+import subprocess, sys
+from config import load_settings
+from scripts import preparation
+lock = preparation.lock(load_settings(), 0.0)
+print(subprocess.Popen(["sleep", "60"], pass_fds=[lock], stdout=subprocess.DEVNULL).pid)
+"""
+    environ = {**os.environ, "DATA_DIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, env=environ, capture_output=True, text=True, check=True
+    )
+    survivor = int(done.stdout)
+    try:
+        with pytest.raises(preparation.StartError, match="processes of an earlier make run still use"):
+            preparation.lock(settings, 0.0)
+    finally:
+        os.kill(survivor, signal.SIGKILL)
+    os.close(preparation.lock(settings, 10.0))
+
+
+def test_the_redis_of_redis_url_is_used_and_not_stopped(launch: Launch) -> None:
     with redis_server() as server:
         with launch(REDIS_URL=server.url) as run:
             assert set(commands(run.descendants())) == {"wsgi.py", "-m worker"}
@@ -173,26 +235,28 @@ def test_a_redis_of_ones_own_is_used_and_left_alone(launch: Launch) -> None:
         assert server.alive()
 
 
-def test_a_taken_port_is_named_before_anything_is_made(launch: Launch) -> None:
+def test_a_port_in_use_is_reported_before_anything_is_created(launch: Launch) -> None:
     with socket.create_server(("127.0.0.1", launch.port)):
         line = launch.refused()
-    assert line == f"vitrine: Port {launch.port} is taken; choose another: PORT={launch.port + 1} make run"
+    assert line == f"vitrine: Port {launch.port} is in use; choose another: PORT={launch.port + 1} make run"
     assert not list((launch.directory / "data").glob("*.db"))
 
 
 @pytest.mark.parametrize(
-    ("environ", "mend"),
+    ("environ", "fix"),
     [
         ({"PORT": "eighty"}, "PORT is 'eighty'; it must be a whole number"),
-        ({"GALLERY": "/nowhere"}, "GALLERY=/nowhere is no folder"),
-        ({"REDIS_URL": "unix:///nowhere.sock"}, "start it, or unset REDIS_URL"),
-        ({"MODEL_PATH": "/nowhere.safetensors"}, "look at MODEL_PATH"),
-        ({"DATABASE_URL": "sqlite:////nowhere/vitrine.db"}, "look at DATABASE_URL"),
+        ({"GALLERY": "/nowhere"}, "GALLERY=/nowhere is not a folder"),
+        ({"REDIS_URL": "unix:///nowhere.sock"}, "start it or unset REDIS_URL"),
+        ({"MODEL_PATH": "/nowhere.safetensors"}, "check MODEL_PATH"),
+        ({"DATABASE_URL": "sqlite:////nowhere/vitrine.db"}, "check DATABASE_URL"),
         ({"DATA_DIR": "/proc/nowhere"}, "DATA_DIR /proc/nowhere cannot be"),
     ],
 )
-def test_what_is_wrong_is_one_line_with_its_mend(launch: Launch, environ: dict[str, str], mend: str) -> None:
-    assert mend in launch.refused(**environ)
+def test_a_bad_setting_is_reported_in_one_line_with_its_fix(
+    launch: Launch, environ: dict[str, str], fix: str
+) -> None:
+    assert fix in launch.refused(**environ)
 
 
 def test_a_redis_that_may_evict_is_refused(launch: Launch) -> None:
@@ -204,7 +268,7 @@ def test_a_disk_that_is_nearly_full_is_refused(monkeypatch: pytest.MonkeyPatch, 
     settings = load_settings({"DATA_DIR": str(tmp_path)})
     monkeypatch.setattr("shutil.disk_usage", lambda path: _Usage(10**12, 10**12 - 10**6, 10**6))
     with pytest.raises(
-        preparation.StartError, match=r"has 0 MB left and 300 are needed.*DATA_DIR=/path make run"
+        preparation.StartError, match=r"has 0 MB free, and 300 are needed.*DATA_DIR=/path make run"
     ):
         preparation.check_disk(settings)
 

@@ -12,7 +12,7 @@ from worker.runtime import Runtime
 
 @pytest.fixture
 def worker(installation: Installation) -> Iterator[Runtime]:  # noqa: F811
-    """This process as a worker: what a forked child would find."""
+    """Turn this process into a worker, in the state that a forked child would find."""
     loaded = Runtime(installation.app)
     loaded.refresh()
     runtime.use(loaded)

@@ -1,4 +1,4 @@
-"""What one search does, called as the forked process calls it."""
+"""`run_search`, called as the forked process calls it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def outcome(installation: Installation, search_id: uuid.UUID) -> tuple[str, str 
     return str(row.status), row.error_code
 
 
-def test_a_picture_finds_itself_and_says_what_was_searched(
+def test_a_picture_finds_itself_and_the_row_records_what_was_searched(
     installation: Installation, worker: Runtime
 ) -> None:
     search_id = installation.submit(picture(5), enqueue=False)
@@ -63,14 +63,14 @@ def test_a_picture_finds_itself_and_says_what_was_searched(
     assert installation.results(search_id)[0] == "05.png"
 
 
-def test_the_answer_is_that_of_the_store(installation: Installation, worker: Runtime) -> None:
+def test_the_results_are_those_of_the_store(installation: Installation, worker: Runtime) -> None:
     search_id = installation.submit(picture(11), enqueue=False)
     run_search(str(search_id))
     expected = worker.store.search(worker.encoder.encode([drawing(11)])[0], 10)
     assert installation.results(search_id) == [item.name for item, _ in expected]
 
 
-def test_the_original_gives_way_to_a_preview_without_metadata(
+def test_a_preview_without_metadata_replaces_the_original(
     installation: Installation, worker: Runtime
 ) -> None:
     file, exif = io.BytesIO(), Image.Exif()
@@ -87,7 +87,7 @@ def test_the_original_gives_way_to_a_preview_without_metadata(
         assert not {"exif", "xmp", "icc_profile", "comment"} & set(preview.info)
 
 
-def test_features_are_kept_and_used_when_searching_again(
+def test_the_feature_is_stored_and_used_when_searching_again(
     installation: Installation, worker: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = installation.submit(picture(5), enqueue=False)
@@ -102,7 +102,7 @@ def test_features_are_kept_and_used_when_searching_again(
     assert installation.results(again) == installation.results(first)
 
 
-def test_features_of_another_model_are_made_anew(installation: Installation, worker: Runtime) -> None:
+def test_a_feature_of_another_model_is_computed_again(installation: Installation, worker: Runtime) -> None:
     first = installation.submit(picture(5), enqueue=False)
     run_search(str(first))
     with installation.app.app_context(), transaction() as session:
@@ -114,7 +114,7 @@ def test_features_of_another_model_are_made_anew(installation: Installation, wor
     assert upload_of(installation, again).fingerprint == worker.encoder.fingerprint.as_dict()
 
 
-def test_an_item_is_searched_without_encoding_and_does_not_find_itself(
+def test_a_search_for_an_item_encodes_nothing_and_excludes_the_item(
     installation: Installation, worker: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Encoder, "encode", lambda *_: pytest.fail("encoded"))
@@ -132,26 +132,24 @@ def test_an_item_is_searched_without_encoding_and_does_not_find_itself(
         (picture()[:200], "broken"),
     ],
 )
-def test_a_bad_picture_is_refused_and_its_file_removed(
+def test_an_unusable_picture_fails_and_its_file_is_removed(
     installation: Installation, worker: Runtime, content: bytes, code: str
 ) -> None:
     assert outcome(installation, installation.submit(content, enqueue=False)) == ("failed", code)
     assert list(installation.settings.uploads_dir.iterdir()) == []
 
 
-def test_a_picture_whose_file_has_gone_is_an_honest_failure(
-    installation: Installation, worker: Runtime
-) -> None:
+def test_a_search_whose_file_is_gone_fails(installation: Installation, worker: Runtime) -> None:
     search_id = installation.submit(enqueue=False)
     shutil.rmtree(installation.settings.uploads_dir)
     assert outcome(installation, search_id) == ("failed", "broken")
 
 
-def test_an_item_that_has_gone_is_named_so(installation: Installation, worker: Runtime) -> None:
+def test_a_search_for_an_item_that_is_gone_fails(installation: Installation, worker: Runtime) -> None:
     assert outcome(installation, installation.submit(item="f" * 16, enqueue=False)) == ("failed", "item_gone")
 
 
-def test_without_an_index_the_search_says_so(installation: Installation, worker: Runtime) -> None:
+def test_without_an_index_the_search_fails(installation: Installation, worker: Runtime) -> None:
     shutil.rmtree(installation.settings.index_dir)
     worker.refresh()
     assert outcome(installation, installation.submit(enqueue=False)) == ("failed", "no_index")
@@ -161,7 +159,7 @@ def test_without_an_index_the_search_says_so(installation: Installation, worker:
     ("error", "code"),
     [(Overrun(), "timeout"), (MemoryError(), "out_of_memory"), (RuntimeError("a bug"), "internal")],
 )
-def test_whatever_goes_wrong_is_written_down(
+def test_every_error_is_written_to_the_row(
     installation: Installation,
     worker: Runtime,
     monkeypatch: pytest.MonkeyPatch,
@@ -176,9 +174,9 @@ def test_whatever_goes_wrong_is_written_down(
     assert worker.slot.held() is None
 
 
-@pytest.mark.parametrize("backend", ["sqlite"])  # which one writer holds; `make chaos` holds PostgreSQL
+@pytest.mark.parametrize("backend", ["sqlite"])  # one writer locks it; `make chaos` locks PostgreSQL
 @pytest.mark.parametrize("step", ["claim", "set_stage", "finish"])
-def test_a_database_that_is_held_for_long_puts_the_search_off(
+def test_a_locked_database_postpones_the_search(
     installation: Installation, worker: Runtime, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     search_id = installation.submit(enqueue=False)
@@ -186,16 +184,16 @@ def test_a_database_that_is_held_for_long_puts_the_search_off(
     database = installation.directory / "vitrine.db"
     with monkeypatch.context() as patch, contextlib.closing(sqlite3.connect(database)) as other:
 
-        def held(*args: Any, **kwargs: Any) -> Any:
+        def locked(*args: Any, **kwargs: Any) -> Any:
             other.execute("BEGIN IMMEDIATE")
             try:
                 return real(*args, **kwargs)
             finally:
                 other.rollback()
 
-        with installation.app.app_context():  # rather than ten seconds
+        with installation.app.app_context():  # shorten the wait of ten seconds
             event.listen(db.engine, "checkout", lambda raw, *_: raw.execute("PRAGMA busy_timeout = 50"))
-        patch.setattr(attempts, step, held)
+        patch.setattr(attempts, step, locked)
         run_search(str(search_id))
     assert worker.slot.held() is None
     row = installation.row(search_id)
@@ -207,7 +205,7 @@ def test_a_database_that_is_held_for_long_puts_the_search_off(
 
 
 @pytest.mark.usefixtures("worker")
-def test_what_is_not_waiting_is_left_alone(installation: Installation) -> None:
+def test_a_search_that_is_not_queued_is_left_alone(installation: Installation) -> None:
     search_id = installation.submit(enqueue=False)
     assert outcome(installation, search_id) == ("done", None)
     assert outcome(installation, search_id) == ("done", None)

@@ -1,4 +1,4 @@
-"""Limits hold in processes of their own, where they can do no harm."""
+"""Limits on a search, tested in separate processes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def run(program: str) -> object:
     return json.loads(done.stdout)
 
 
-def test_row_19_each_workers_threads_are_its_share_of_the_cores() -> None:
+def test_row_19_each_worker_uses_its_share_of_the_cores() -> None:
     program = """
 import json, os, numpy, scipy.linalg, threadpoolctl
 from worker.limits import pin_threads
@@ -41,11 +41,11 @@ print(json.dumps([cores, counts]))
     assert counts == [[cores, True], [1, True], [1, True]]
 
 
-def test_a_share_is_never_less_than_one_thread() -> None:
+def test_a_worker_has_at_least_one_thread() -> None:
     assert pin_threads(10_000) == 1
 
 
-def test_a_job_may_take_its_memory_and_no_more() -> None:
+def test_a_job_cannot_allocate_more_than_its_memory() -> None:
     program = """
 import json, mmap, resource
 import numpy as np
@@ -65,7 +65,7 @@ print(json.dumps([refused, *soft]))
     assert run(program) == [True, 256, 0]
 
 
-def test_a_search_that_eats_memory_fails_alone(installation: Installation, gate: Gate) -> None:
+def test_a_search_that_exhausts_its_memory_fails_alone(installation: Installation, gate: Gate) -> None:
     search_id = installation.submit()
     with installation.worker(*GATED, **gate.environ, HANG="memory") as worker:
         row = installation.ended(search_id)
@@ -73,7 +73,7 @@ def test_a_search_that_eats_memory_fails_alone(installation: Installation, gate:
     assert (row.status, row.error_code) == ("failed", "out_of_memory")
 
 
-def test_no_except_exception_swallows_an_overrun() -> None:
+def test_except_exception_does_not_swallow_an_overrun() -> None:
     assert not issubclass(Overrun, Exception)
     with pytest.raises(Overrun):
         spin(JobTimeoutException)

@@ -27,7 +27,7 @@ def live(installation: Installation) -> set[str]:
         return queue.live_job_ids()
 
 
-def test_searches_without_a_job_are_enqueued_and_young_ones_left_to_the_web(
+def test_searches_without_a_job_are_enqueued_but_new_ones_are_left_to_the_web_process(
     installation: Installation,
 ) -> None:
     old = [installation.submit(picture(number), enqueue=False) for number in range(3)]
@@ -37,7 +37,7 @@ def test_searches_without_a_job_are_enqueued_and_young_ones_left_to_the_web(
     assert live(installation) == {str(search_id) for search_id in old}
 
 
-def test_a_search_whose_lease_lapsed_is_enqueued_again_and_one_that_is_renewed_is_not(
+def test_a_search_is_enqueued_again_when_its_lease_lapses_and_only_then(
     installation: Installation,
 ) -> None:
     lapsed, renewed = installation.submit(enqueue=False), installation.submit(enqueue=False)
@@ -48,7 +48,7 @@ def test_a_search_whose_lease_lapsed_is_enqueued_again_and_one_that_is_renewed_i
     assert live(installation) == {str(lapsed)}
 
 
-def test_leases_lapse_also_while_redis_is_away(installation: Installation) -> None:
+def test_leases_lapse_while_redis_is_unavailable_too(installation: Installation) -> None:
     search_id = installation.submit(enqueue=False)
     with installation.app.app_context():
         for _ in range(attempts.MAX_ATTEMPTS):
@@ -61,7 +61,7 @@ def test_leases_lapse_also_while_redis_is_away(installation: Installation) -> No
     assert (row.status, row.error_code) == ("failed", "worker_lost")
 
 
-def test_of_several_reconcilers_one_acts(installation: Installation) -> None:
+def test_only_one_of_several_reconcilers_acts(installation: Installation) -> None:
     first, second = Reconciler(installation.app), Reconciler(installation.app)
     second._holder = "another"
     assert first.reconcile()
@@ -69,7 +69,7 @@ def test_of_several_reconcilers_one_acts(installation: Installation) -> None:
     assert first.reconcile()
 
 
-def test_orphaned_pictures_are_swept_and_others_kept(installation: Installation) -> None:
+def test_orphaned_files_are_removed_and_others_kept(installation: Installation) -> None:
     installation.submit(enqueue=False)
     (kept,) = installation.settings.uploads_dir.iterdir()
     with installation.app.app_context():

@@ -26,9 +26,7 @@ def add_picture(installation: Installation, worker: Runtime) -> None:
     )
 
 
-def test_a_new_generation_is_opened_and_the_old_one_let_go(
-    installation: Installation, worker: Runtime
-) -> None:
+def test_a_new_generation_replaces_the_old_one(installation: Installation, worker: Runtime) -> None:
     before = worker.store
     add_picture(installation, worker)
     assert worker.store is before
@@ -37,13 +35,13 @@ def test_a_new_generation_is_opened_and_the_old_one_let_go(
     assert len(worker.store) == len(before) + 1
 
 
-def test_nothing_is_opened_again_while_nothing_changes(worker: Runtime) -> None:
+def test_nothing_is_reopened_while_nothing_changes(worker: Runtime) -> None:
     before = worker.store, worker.encoder
     worker.refresh()
     assert (worker.store, worker.encoder) == before
 
 
-def test_missing_weights_are_told_once_and_found_when_they_come(
+def test_missing_weights_are_logged_once_and_loaded_when_they_appear(
     installation: Installation, caplog: pytest.LogCaptureFixture
 ) -> None:
     weights = installation.directory / "late.safetensors"
@@ -61,7 +59,7 @@ def test_missing_weights_are_told_once_and_found_when_they_come(
     runtime.close()
 
 
-def test_an_index_of_another_model_is_refused_with_the_mend(installation: Installation) -> None:
+def test_an_index_of_another_model_is_refused_with_the_fix(installation: Installation) -> None:
     runtime = at(installation, PREPROCESS="resize_short_side")
     runtime.refresh()
     with pytest.raises(FingerprintError, match="flask gallery index"):
@@ -69,7 +67,7 @@ def test_an_index_of_another_model_is_refused_with_the_mend(installation: Instal
     runtime.close()
 
 
-def test_a_missing_index_is_no_reason_to_stop(installation: Installation) -> None:
+def test_a_missing_index_does_not_stop_the_worker(installation: Installation) -> None:
     shutil.rmtree(installation.settings.index_dir)
     runtime = at(installation)
     runtime.refresh()
@@ -79,7 +77,7 @@ def test_a_missing_index_is_no_reason_to_stop(installation: Installation) -> Non
     runtime.close()
 
 
-def test_an_attempt_is_held_until_released() -> None:
+def test_the_slot_holds_an_attempt_until_released() -> None:
     slot = AttemptSlot()
     assert slot.held() is None
     slot.hold(3)

@@ -16,7 +16,7 @@ from tests.support.waiting import eventually
 GATED = ("-m", "tests.support.gated_worker")
 
 
-def test_a_search_uses_the_index_of_the_moment_it_begins(installation: Installation) -> None:
+def test_a_search_uses_the_newest_index_at_its_start(installation: Installation) -> None:
     pictures, settings = installation.directory / "pictures", installation.settings
     encoder = load_encoder(BUNDLED_WEIGHTS)
     with installation.worker():
@@ -25,10 +25,10 @@ def test_a_search_uses_the_index_of_the_moment_it_begins(installation: Installat
             drawing(40 + number).save(pictures / f"new-{number}.png")
             build(pictures, settings.index_dir, encoder, thumbnails_dir=settings.thumbnails_dir)
             assert installation.ended(installation.submit(picture(5))).searched == PICTURES + number + 1
-        assert len(names(settings.index_dir)) == 2  # nobody has the older ones open
+        assert len(names(settings.index_dir)) == 2  # no process has the older ones open
 
 
-def test_processes_that_die_are_started_again(installation: Installation) -> None:
+def test_processes_that_die_are_restarted(installation: Installation) -> None:
     with installation.worker(workers=2) as worker:
         before = worker.family() - {worker.popen.pid}
         assert len(before) == 3
@@ -38,13 +38,13 @@ def test_processes_that_die_are_started_again(installation: Installation) -> Non
         assert installation.ended(installation.submit(enqueue=False)).status == "done"
 
 
-def test_searchers_end_when_their_supervisor_is_killed(installation: Installation) -> None:
+def test_searchers_stop_when_their_supervisor_is_killed(installation: Installation) -> None:
     with installation.worker(workers=2) as worker:
         worker.signal(signal.SIGKILL)
         eventually(lambda: not worker.family())
 
 
-def test_a_second_signal_ends_at_once_and_the_search_goes_back_to_the_queue(
+def test_a_second_signal_stops_at_once_and_the_search_returns_to_the_queue(
     installation: Installation, gate: Gate
 ) -> None:
     search_id = installation.submit()
@@ -60,7 +60,7 @@ def test_a_second_signal_ends_at_once_and_the_search_goes_back_to_the_queue(
     assert (row.status, row.attempt) == ("queued", 1)
 
 
-def test_redis_is_waited_for_and_told_of_once(installation: Installation) -> None:
+def test_an_unavailable_redis_is_awaited_and_logged_once(installation: Installation) -> None:
     installation.redis.stop()
     search_id = installation.submit(enqueue=False)
     log = installation.directory / "worker.log"
@@ -71,7 +71,7 @@ def test_redis_is_waited_for_and_told_of_once(installation: Installation) -> Non
         assert worker.output().count("waiting for it") == 1
 
 
-def test_a_senseless_setting_is_one_line(installation: Installation) -> None:
+def test_an_invalid_setting_is_reported_in_one_line(installation: Installation) -> None:
     with installation.worker(workers=0) as worker:
         assert worker.wait() == 2
         assert worker.output() == "vitrine: WORKERS is '0'; it must be a whole number from 1 to 64.\n"
