@@ -50,6 +50,7 @@ def index(folder: Path, workers: int | None, batch_size: int, report: Path | Non
             settings().index_dir,
             encoder,
             thumbnails_dir=settings().thumbnails_dir,
+            exclude=private_folders(),
             batch_size=batch_size,
             workers=workers,
             progress=progress,
@@ -98,7 +99,14 @@ def evaluate(folder: Path, as_json: bool, workers: int | None) -> None:
 
     cache = settings().data_dir / "evaluation"
     with ProgressBar("pictures") as progress:
-        result = run(folder, encoder_in_use(), cache_dir=cache, workers=workers, progress=progress)
+        result = run(
+            folder,
+            encoder_in_use(),
+            cache_dir=cache,
+            exclude=private_folders(),
+            workers=workers,
+            progress=progress,
+        )
     values = result.as_dict()
     if as_json:
         click.echo(json.dumps(values))
@@ -169,6 +177,11 @@ def import_(source: Path, root: Path | None) -> None:
         )
     click.echo(f"Imported {done.count} vectors. Generation {done.generation}.")
     list_some("Without a picture to show:", done.absent)
+
+
+def private_folders() -> list[Path]:
+    """Return the folders whose pictures must never become gallery items."""
+    return [settings().data_dir, settings().uploads_dir]
 
 
 def _write_report(path: Path, report: Report) -> None:
