@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from gallery.scanning import CandidateFile
+from gallery.scanning import CandidateFile, change_time
 from gallery.thumbnails import Thumbnails
 from model.errors import PictureError
 from model.fingerprint import Fingerprint
@@ -159,7 +159,7 @@ def load(root: Path, path: str) -> tuple[CandidateFile, str, bytes]:
         data = file.read(MAX_FILE_BYTES + 1)
     if len(data) > MAX_FILE_BYTES:
         raise PictureError("too_large", f"more than {MAX_FILE_BYTES // 1024**2} MiB")
-    return CandidateFile(path, len(data), status.st_mtime_ns), hashlib.sha256(data).hexdigest(), data
+    return CandidateFile(path, len(data), change_time(status)), hashlib.sha256(data).hexdigest(), data
 
 
 def reason(error: OSError | PictureError) -> str:

@@ -36,12 +36,21 @@ class CandidateFile(NamedTuple):
     size : int
         Bytes.
     mtime : int
-        Time of the last change, in nanoseconds since 1970.
+        Time of the last change by `change_time`, in nanoseconds since 1970.
     """
 
     path: str
     size: int
     mtime: int
+
+
+def change_time(status: os.stat_result) -> int:
+    """Return a file's time of change in nanoseconds since 1970, limited to the years 1677 to 2262.
+
+    Dates outside are rare and wrong, such as from a damaged camera clock, but do not fit in the 64 bits that
+    SQLite stores.
+    """
+    return max(-(2**63), min(status.st_mtime_ns, 2**63 - 1))
 
 
 class FileIssue(NamedTuple):
@@ -155,4 +164,4 @@ def _examine(
             return FileIssue(shown, "not a regular file")
     except OSError as error:
         return FileIssue(shown, f"cannot be read: {error.strerror}")
-    return CandidateFile(path.as_posix(), status.st_size, status.st_mtime_ns)
+    return CandidateFile(path.as_posix(), status.st_size, change_time(status))

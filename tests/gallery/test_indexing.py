@@ -14,6 +14,7 @@ from PIL import Image
 from gallery.catalog import thumbnail_file
 from gallery.errors import IndexBusyError, StoreError
 from gallery.locks import exclusive
+from gallery.status import status
 from model import Encoder
 from model.files import sha256_file
 from model.pictures import open_rgb
@@ -286,3 +287,12 @@ def test_attribution_is_stored_in_the_manifest(index: Index) -> None:
     assert report.skipped == []
     with index.open() as store:
         assert store.catalog.manifest.attribution == "Pictures: OpenMoji, CC BY-SA 4.0"
+
+
+def test_a_date_after_2262_stops_nothing(index: Index) -> None:
+    file = index.root / "a" / "000.jpg"
+    os.utime(file, (2**34, 2**34))
+    assert file.stat().st_mtime_ns > 2**63
+    assert index.build().count == 12
+    assert index.build().indexed == 0
+    assert status(index.folder, index.encoder.fingerprint).changed == []
