@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gallery.featurelog import FeatureLog
-from gallery.reading import Encoder, PictureReader, ReadResult
+from gallery.reading import Encoder, PictureReader, ReadResult, reason
 from gallery.scanning import CandidateFile, FileIssue
 from gallery.vectors import unit, usable
 from model.pictures import PictureInfo
@@ -130,6 +130,10 @@ def _result(entry: Future[ReadResult] | ReadResult) -> ReadResult:
     return entry if isinstance(entry, ReadResult) else entry.result()
 
 
+_Prepared = tuple[str, PictureInfo, NDArray[np.float32]]
+"""SHA-256, format and size, and tensor of a picture that is ready for the encoder."""
+
+
 class _Batches:
     """Groups prepared pictures by shape and encodes a group when it is full."""
 
@@ -138,9 +142,7 @@ class _Batches:
         self._encoder = encoder
         self._log = log
         self._batch_size = batch_size
-        self._groups: dict[tuple[int, ...], list[tuple[str, PictureInfo, NDArray[np.float32]]]] = defaultdict(
-            list
-        )
+        self._groups: dict[tuple[int, ...], list[_Prepared]] = defaultdict(list)
 
     def add(self, result: ReadResult) -> None:
         if result.reason:
@@ -150,20 +152,34 @@ class _Batches:
         group = self._groups[result.tensor.shape]
         group.append((result.sha256, result.info, result.tensor))
         if len(group) == self._batch_size:
-            self._encode(result.tensor.shape)
+            self._encode(self._groups.pop(result.tensor.shape))
         elif sum(map(len, self._groups.values())) >= _WAITING_BATCHES * self._batch_size:
-            self._encode(max(self._groups, key=lambda shape: len(self._groups[shape])))
+            self._encode(self._groups.pop(max(self._groups, key=lambda shape: len(self._groups[shape]))))
 
     def flush(self) -> None:
         for shape in list(self._groups):
-            self._encode(shape)
+            self._encode(self._groups.pop(shape))
 
-    def _encode(self, shape: tuple[int, ...]) -> None:
-        group = self._groups.pop(shape)
-        features = self._encoder.encode_arrays(np.stack([tensor for _, _, tensor in group]))
+    def _encode(self, group: list[_Prepared]) -> None:
+        features = self._features(group)
+        if features is None and len(group) > 1:
+            half = len(group) // 2
+            self._encode(group[:half])
+            self._encode(group[half:])
+            return
+        if features is None:
+            self.refused[group[0][0]] = reason(MemoryError())
+            return
         for (sha256, info, _), feature, sound in zip(group, features, usable(features), strict=True):
             if sound:
                 self._log.append(sha256, info, unit(feature[np.newaxis])[0])
             else:
                 self.refused[sha256] = _NO_DIRECTION
         self._log.flush()
+
+    def _features(self, group: list[_Prepared]) -> NDArray[np.float32] | None:
+        """Return the group's features, or None if there is not enough memory for it."""
+        try:
+            return self._encoder.encode_arrays(np.stack([tensor for _, _, tensor in group]))
+        except MemoryError:
+            return None

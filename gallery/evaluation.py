@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 
@@ -85,6 +86,7 @@ def evaluate(
     encoder: Encoder,
     *,
     cache_dir: Path,
+    exclude: Collection[Path] = (),
     batch_size: int = BATCH_SIZE,
     workers: int | None = None,
     progress: Progress | None = None,
@@ -102,7 +104,7 @@ def evaluate(
         The encoder to measure.
     cache_dir : Path
         Where features are stored by content, so that the next run need not compute them.
-    batch_size, workers, progress
+    exclude, batch_size, workers, progress
         As for `gallery.indexing.build`.
 
     Raises
@@ -111,7 +113,7 @@ def evaluate(
         No two pictures have the same label.
     """
     root = root.expanduser().resolve()
-    files, skipped = scan(root, exclude={cache_dir.resolve()})
+    files, skipped = scan(root, exclude=[*exclude, cache_dir])
     labelled = [file for file in files if _label(file.path)]
     skipped += [FileIssue(file.path, "not in a class folder") for file in files if not _label(file.path)]
     with (

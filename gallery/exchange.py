@@ -243,6 +243,6 @@ def _item(root: Path, path: str, thumbnails: Thumbnails) -> tuple[Item, str]:
         info = probe(data)
         if not thumbnails.complete(sha256, info.format):
             thumbnails.make(sha256, info.format, open_rgb(data))
-    except (OSError, PictureError) as error:
+    except (OSError, PictureError, MemoryError) as error:
         return bare, reason(error)
     return Item(bare.id, path, sha256, file.size, file.mtime, info.width, info.height, info.format), ""

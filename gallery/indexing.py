@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,6 +76,7 @@ def build(
     encoder: Encoder,
     *,
     thumbnails_dir: Path,
+    exclude: Collection[Path] = (),
     batch_size: int = BATCH_SIZE,
     workers: int | None = None,
     progress: Progress | None = None,
@@ -95,6 +96,8 @@ def build(
         Its fingerprint is stored in the index.
     thumbnails_dir : Path
         Where thumbnails are written.
+    exclude : collection of Path
+        Folders never to enter, besides the index and the thumbnails; see `gallery.scanning.scan`.
     batch_size : int
         Number of pictures encoded together.
     workers : int, optional
@@ -116,7 +119,7 @@ def build(
         _Previous(index_dir, root, encoder.fingerprint) as previous,
     ):
         scanned, attribution = time.time_ns(), read_attribution(root)
-        files, skipped = scan(root, exclude={index_dir.resolve(), thumbnails_dir.resolve()})
+        files, skipped = scan(root, exclude=[*exclude, index_dir, thumbnails_dir])
         with FeatureLog(index_dir / _LOG, encoder.fingerprint) as feature_log:
             known, logged = _KnownFeatures(previous, feature_log), len(feature_log)
             reader = PictureReader(root, encoder, known.info, Thumbnails(thumbnails_dir))

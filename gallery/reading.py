@@ -18,13 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from gallery.scanning import CandidateFile
+from gallery.scanning import CandidateFile, change_time
 from gallery.thumbnails import Thumbnails
 from model.errors import PictureError
 from model.fingerprint import Fingerprint
 from model.pictures import PictureInfo, probe
 
 MAX_FILE_BYTES = 512 * 1024 * 1024
+PROBED_FIRST_BYTES = 16 * 1024 * 1024
+"""A file larger than this is read only after its first bytes have proved to be a picture's."""
 
 
 class Encoder(Protocol):
@@ -106,13 +108,13 @@ class PictureReader:
         """Read one file; a file that cannot be used gives a result with a reason, not an exception."""
         try:
             file, sha256, data = load(self._root, file.path)
-        except (OSError, PictureError) as error:
+        except (OSError, PictureError, MemoryError) as error:
             return ReadResult(file, reason=reason(error))
         if not self._claim(sha256):
             return ReadResult(file, sha256)
         try:
             return self._decode(file, sha256, data)
-        except PictureError as error:
+        except (PictureError, MemoryError) as error:
             return ReadResult(file, sha256, reason=reason(error))
 
     def finished(self, sha256: str) -> bool:
@@ -145,25 +147,32 @@ def load(root: Path, path: str) -> tuple[CandidateFile, str, bytes]:
     """Read a whole file: its size and time of change, its SHA-256, its bytes.
 
     The same bytes are hashed and decoded, so that a file that changes meanwhile cannot get the feature of
-    other contents.
+    other contents. A large file that is not a picture, such as a video, is refused before it is read.
 
     Raises
     ------
     OSError
         The file cannot be read.
+    MemoryError
+        There is not enough memory for the file.
     PictureError
-        ``too_large``: more than `MAX_FILE_BYTES`.
+        ``too_large``: more than `MAX_FILE_BYTES`. For large files also the errors of `model.pictures.probe`.
     """
     with (root / path).open("rb") as file:
         status = os.fstat(file.fileno())
+        if status.st_size > PROBED_FIRST_BYTES:
+            probe(file)
+            file.seek(0)
         data = file.read(MAX_FILE_BYTES + 1)
     if len(data) > MAX_FILE_BYTES:
         raise PictureError("too_large", f"more than {MAX_FILE_BYTES // 1024**2} MiB")
-    return CandidateFile(path, len(data), status.st_mtime_ns), hashlib.sha256(data).hexdigest(), data
+    return CandidateFile(path, len(data), change_time(status)), hashlib.sha256(data).hexdigest(), data
 
 
-def reason(error: OSError | PictureError) -> str:
+def reason(error: OSError | PictureError | MemoryError) -> str:
     """Describe in one line why a file cannot be used."""
+    if isinstance(error, MemoryError):
+        return "out_of_memory: there is not enough memory for this picture"
     if isinstance(error, PictureError):
         return f"{error.code}: {error}"
     return "missing" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror or error}"

@@ -7,7 +7,7 @@ judged when it is read (`gallery.reading`).
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -36,12 +36,21 @@ class CandidateFile(NamedTuple):
     size : int
         Bytes.
     mtime : int
-        Time of the last change, in nanoseconds since 1970.
+        Time of the last change by `change_time`, in nanoseconds since 1970.
     """
 
     path: str
     size: int
     mtime: int
+
+
+def change_time(status: os.stat_result) -> int:
+    """Return a file's time of change in nanoseconds since 1970, limited to the years 1677 to 2262.
+
+    Dates outside are rare and wrong, such as from a damaged camera clock, but do not fit in the 64 bits that
+    SQLite stores.
+    """
+    return max(-(2**63), min(status.st_mtime_ns, 2**63 - 1))
 
 
 class FileIssue(NamedTuple):
@@ -62,7 +71,8 @@ def scan(root: Path, exclude: Collection[Path] = ()) -> tuple[list[CandidateFile
     root : Path
         Resolved folder.
     exclude : collection of Path
-        Resolved folders not to enter, such as the index itself.
+        Folders never to enter, such as ``DATA_DIR`` with its private uploads. They are recognised by device
+        and inode, whatever path leads to them: links and bind mounts included.
 
     Returns
     -------
@@ -74,12 +84,33 @@ def scan(root: Path, exclude: Collection[Path] = ()) -> tuple[list[CandidateFile
     Raises
     ------
     StoreError
-        `root` is not a folder, or cannot be read.
+        `root` is not a folder, is an excluded one, or cannot be read.
     """
     if not root.is_dir():
         raise StoreError(f"{root} is not a folder.")
+    excluded = {identity for folder in exclude if (identity := _identity(folder)) is not None}
+    if _identity(root) in excluded:
+        raise StoreError(f"{root} contains Vitrine's own data; choose another folder for the pictures.")
     candidates: list[CandidateFile] = []
     skipped: list[FileIssue] = []
+    for entry in _files(root, excluded, skipped):
+        result = _examine(entry, root, excluded)
+        if isinstance(result, CandidateFile):
+            candidates.append(result)
+        else:
+            skipped.append(result)
+    return sorted(candidates), sorted(skipped)
+
+
+def printable(path: Path) -> str:
+    """Return a path as text that can be displayed, with escapes where it is not UTF-8."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def _files(
+    root: Path, excluded: Collection[tuple[int, int]], skipped: list[FileIssue]
+) -> Iterator[os.DirEntry[str]]:
+    """Yield the visible files below a folder, and add unreadable folders to `skipped`."""
     folders = [root]
     while folders:
         folder = folders.pop()
@@ -89,29 +120,29 @@ def scan(root: Path, exclude: Collection[Path] = ()) -> tuple[list[CandidateFile
         except OSError as error:
             if folder == root:
                 raise StoreError(f"{root} cannot be read: {error.strerror}.") from error
-            skipped.append(
-                FileIssue(printable(folder.relative_to(root)), f"cannot be read: {error.strerror}")
-            )
+            shown = printable(folder.relative_to(root))
+            skipped.append(FileIssue(shown, f"cannot be read: {error.strerror}"))
             continue
         for entry in visible:
-            if entry.is_dir(follow_symlinks=False):
-                if Path(entry.path) not in exclude:
-                    folders.append(Path(entry.path))
-            elif entry.name not in ABOUT_FILES:
-                result = _examine(entry, root)
-                if isinstance(result, CandidateFile):
-                    candidates.append(result)
-                else:
-                    skipped.append(result)
-    return sorted(candidates), sorted(skipped)
+            if not entry.is_dir(follow_symlinks=False):
+                if entry.name not in ABOUT_FILES:
+                    yield entry
+            elif _identity(Path(entry.path)) not in excluded:
+                folders.append(Path(entry.path))
 
 
-def printable(path: Path) -> str:
-    """Return a path as text that can be displayed, with escapes where it is not UTF-8."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return device and inode of a file or folder, or None if it cannot be examined."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
-def _examine(entry: os.DirEntry[str], root: Path) -> CandidateFile | FileIssue:
+def _examine(
+    entry: os.DirEntry[str], root: Path, excluded: Collection[tuple[int, int]]
+) -> CandidateFile | FileIssue:
     path = Path(entry.path).relative_to(root)
     shown = printable(path)
     if os.fsencode(path) != shown.encode():
@@ -122,6 +153,8 @@ def _examine(entry: os.DirEntry[str], root: Path) -> CandidateFile | FileIssue:
             return FileIssue(shown, "a link out of the folder")
         if target.is_dir():
             return FileIssue(shown, "a link to a folder")
+        if any(_identity(folder) in excluded for folder in target.parents if folder.is_relative_to(root)):
+            return FileIssue(shown, "a link into Vitrine's own data")
     suffix = PurePosixPath(entry.name).suffix.lower()
     if suffix in _OTHER_SUFFIXES:
         return FileIssue(shown, f"not a picture ({suffix})")
@@ -131,4 +164,4 @@ def _examine(entry: os.DirEntry[str], root: Path) -> CandidateFile | FileIssue:
             return FileIssue(shown, "not a regular file")
     except OSError as error:
         return FileIssue(shown, f"cannot be read: {error.strerror}")
-    return CandidateFile(path.as_posix(), status.st_size, status.st_mtime_ns)
+    return CandidateFile(path.as_posix(), status.st_size, change_time(status))

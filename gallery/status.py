@@ -9,7 +9,7 @@ from pathlib import Path
 from gallery.catalog import Catalog, Item
 from gallery.errors import StoreError
 from gallery.manifest import Manifest
-from gallery.scanning import FileIssue
+from gallery.scanning import FileIssue, change_time
 from gallery.store import Store
 from model.fingerprint import Fingerprint
 
@@ -75,7 +75,7 @@ def _change(catalog: Catalog, item: Item) -> str:
     try:
         path = catalog.file(item)
         found = path.stat()
-        if (found.st_size, found.st_mtime_ns) != (item.size, item.mtime):
+        if (found.st_size, change_time(found)) != (item.size, item.mtime):
             return "changed"
         path.open("rb").close()
     except FileNotFoundError:

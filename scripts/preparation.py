@@ -104,7 +104,7 @@ def weights(settings: Settings, environ: Mapping[str, str]) -> None:
 
 
 def index(settings: Settings, environ: Mapping[str, str]) -> None:
-    """Index GALLERY if it is set; otherwise, if these weights have no index, the current gallery or the demo."""
+    """Index GALLERY if set; otherwise, if these weights have no index, the gallery in use or the demo."""
     given = environ.get("GALLERY", "").strip()
     if given:
         folder = Path(given).expanduser()

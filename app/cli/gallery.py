@@ -65,6 +65,7 @@ def index(folder: Path, workers: int | None, batch_size: int, report: Path | Non
             settings().index_dir,
             encoder,
             thumbnails_dir=settings().thumbnails_dir,
+            exclude=private_folders(),
             batch_size=batch_size,
             workers=workers,
             progress=progress,
@@ -115,7 +116,14 @@ def evaluate(folder: Path, as_json: bool, workers: int | None) -> None:
 
     cache = settings().data_dir / "evaluation"
     with ProgressBar("pictures") as progress:
-        result = run(folder, encoder_in_use(), cache_dir=cache, workers=workers, progress=progress)
+        result = run(
+            folder,
+            encoder_in_use(),
+            cache_dir=cache,
+            exclude=private_folders(),
+            workers=workers,
+            progress=progress,
+        )
     values = result.as_dict()
     if as_json:
         click.echo(json.dumps(values))
@@ -204,6 +212,11 @@ def summary(report: Report, *, first: bool) -> str:
     else:
         text += f": {report.indexed:,} new, {report.reused:,} unchanged, {report.removed:,} removed"
     return f"{text}; {len(report.skipped):,} files skipped" if report.skipped else text
+
+
+def private_folders() -> list[Path]:
+    """Return the folders whose pictures must never become gallery items."""
+    return [settings().data_dir, settings().uploads_dir]
 
 
 def _write_report(path: Path, report: Report) -> None:

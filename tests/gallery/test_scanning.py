@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -55,3 +57,64 @@ def test_a_root_that_is_not_a_folder_is_refused(tmp_path: Path) -> None:
     for root in (tmp_path / "file", tmp_path / "nothing"):
         with pytest.raises(StoreError, match="is not a folder"):
             scan(root)
+
+
+def vitrine_data(root: Path) -> Path:
+    """A data folder inside the gallery, with somebody's private query picture."""
+    private = root / "var" / "uploads" / "query.jpg"
+    private.parent.mkdir(parents=True)
+    private.write_bytes(b"1234")
+    (root / "a.jpg").write_bytes(b"1234")
+    return root / "var"
+
+
+@pytest.mark.parametrize("given", ["itself", "with dots", "through a link"])
+def test_an_excluded_folder_is_never_entered_whatever_its_path(tmp_path: Path, given: str) -> None:
+    root = tmp_path / "pictures"
+    data = vitrine_data(root)
+    if given == "with dots":
+        data = root / "var" / ".." / "var"
+    if given == "through a link":
+        data = tmp_path / "link"
+        data.symlink_to(root / "var")
+    assert [file.path for file in scan(root, exclude=[data])[0]] == ["a.jpg"]
+
+
+def test_a_link_to_a_file_in_an_excluded_folder_is_refused(tmp_path: Path) -> None:
+    data = vitrine_data(tmp_path)
+    (tmp_path / "link.jpg").symlink_to(data / "uploads" / "query.jpg")
+    candidates, skipped = scan(tmp_path, exclude=[data])
+    assert [file.path for file in candidates] == ["a.jpg"]
+    assert skipped == [("link.jpg", "a link into Vitrine's own data")]
+
+
+def test_an_excluded_folder_cannot_be_the_root_but_a_folder_in_it_can(tmp_path: Path) -> None:
+    data = vitrine_data(tmp_path)
+    (data / "demo").mkdir()
+    (data / "demo" / "cat.png").touch()
+    with pytest.raises(StoreError, match="choose another folder"):
+        scan(data, exclude=[data])
+    assert [file.path for file in scan(data / "demo", exclude=[data])[0]] == ["cat.png"]
+
+
+BOUND = """
+mount --bind "$1/data" "$1/pictures/other name"
+exec "$2" -c "
+import sys
+from pathlib import Path
+from gallery.scanning import scan
+print([file.path for file in scan(Path(sys.argv[1], 'pictures'), exclude=[Path(sys.argv[1], 'data')])[0]])
+" "$1"
+"""
+
+
+def test_a_bind_mount_of_an_excluded_folder_is_not_entered(tmp_path: Path) -> None:
+    if subprocess.run(["unshare", "-rm", "true"], check=False, capture_output=True).returncode:
+        pytest.skip("this user may not mount: sysctl -w kernel.unprivileged_userns_clone=1")
+    for name in ("data/uploads", "pictures/other name"):
+        (tmp_path / name).mkdir(parents=True)
+    for name in ("data/uploads/query.jpg", "pictures/a.jpg"):
+        (tmp_path / name).touch()
+    command = ["unshare", "-rm", "sh", "-ec", BOUND, "sh", tmp_path, sys.executable]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], text=True, capture_output=True, check=True)
+    assert done.stdout == "['a.jpg']\n"

@@ -1,0 +1,25 @@
+"""Vitrine's own data below a gallery: uploads are private, whatever the path to DATA_DIR looks like."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from app import create_app
+from config import load_settings
+from tests.support.checkpoints import write_tiny_checkpoint
+from tests.support.galleries import make_gallery, write_picture
+
+
+def test_uploads_below_the_gallery_become_no_items(tmp_path: Path) -> None:
+    root = make_gallery(tmp_path / "pictures")
+    (root / "data").mkdir()
+    (tmp_path / "link").symlink_to(root / "data")
+    weights = write_tiny_checkpoint(tmp_path / "tiny.safetensors")
+    environ = {"DATA_DIR": str(tmp_path / "link"), "MODEL": "tiny", "MODEL_PATH": str(weights)}
+    app = create_app(load_settings(environ))
+    write_picture(app.config["VITRINE"].uploads_dir / "query.jpg", 90)
+    runner = app.test_cli_runner()
+    assert "12 pictures: 12 encoded" in runner.invoke(args=["gallery", "index", str(root)]).stdout
+    evaluated = runner.invoke(args=["gallery", "evaluate", str(root), "--json"]).stdout
+    assert json.loads(evaluated)["pictures"] == 12
