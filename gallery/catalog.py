@@ -17,7 +17,7 @@ from typing import Any, Self
 from gallery.errors import IndexCorruptError, ItemMissingError, StoreError
 from gallery.generations import Generation, open_current
 from gallery.manifest import ITEMS, Manifest
-from gallery.notes import samples
+from gallery.notes import is_demo, samples
 
 THUMBNAIL_SIDE = 320
 LARGE_SIDE = 1600
@@ -180,6 +180,10 @@ class Catalog:
         known = [item for item in named if item is not None]
         count = min(limit, len(self))
         return known or self.rows([(2 * place + 1) * len(self) // (2 * count) for place in range(count)])
+
+    def is_demo(self) -> bool:
+        """Return whether the pictures are the pictograms of the demo gallery."""
+        return is_demo(Path(self.manifest.root))
 
     def contents(self) -> set[str]:
         """Return the SHA-256 of every picture file that was there when it was indexed."""

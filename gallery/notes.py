@@ -12,6 +12,9 @@ ATTRIBUTION = "ATTRIBUTION.txt"
 SAMPLES = "SAMPLES.txt"
 """Pictures that the home page offers to try with, one relative path a line."""
 
+DEMO_MARKER = ".openmoji.json"
+"""What `gallery.demo` leaves beside the pictograms that it has drawn."""
+
 NOTES = frozenset({ATTRIBUTION, SAMPLES})
 _MAX_BYTES = 64 * 1024
 
@@ -37,6 +40,11 @@ def samples(root: Path) -> list[str]:
     except StoreError:
         return []
     return [line.strip() for line in lines if line.strip()]
+
+
+def is_demo(root: Path) -> bool:
+    """Return whether the root holds the demo gallery."""
+    return (root / DEMO_MARKER).is_file()
 
 
 def _read(path: Path) -> str:

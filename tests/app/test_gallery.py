@@ -10,6 +10,7 @@ from flask import Flask
 
 from config import Settings
 from gallery.catalog import Catalog, Item
+from gallery.notes import DEMO_MARKER
 from tests.support.galleries import tiny_index, write_picture
 from tests.support.web import Browser
 
@@ -147,3 +148,14 @@ def test_finding_similar_begins_a_search_for_the_item(client: Browser, items: di
 def test_the_home_page_offers_pictures_to_try(client: Browser, items: dict[str, Item]) -> None:
     page = client.get("/").text
     assert sum(item.id in page for item in items.values()) == 8
+
+
+def test_the_home_page_says_how_to_search_ones_own_photographs_only_while_the_demo_gallery_is_indexed(
+    client: Browser, pictures: Path
+) -> None:
+    commands = ("GALLERY=/path/to/pictures make run", "flask gallery download imagenette-160 photos/")
+    assert not any(command in client.get("/").text for command in commands)
+    (pictures / DEMO_MARKER).write_text("{}")
+    page = client.get("/").text
+    assert "It holds pictograms" in page
+    assert all(command in page for command in commands)
