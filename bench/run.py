@@ -35,8 +35,8 @@ def main() -> None:
 def _measure(chosen: argparse.Namespace) -> None:
     from bench import encoder, indexing, memory, search
     from bench.report import Report, machine
-    from config import BUNDLED_WEIGHTS
 
+    bundled = ROOT / "model" / "bundled" / "vitrine-small.safetensors"
     sizes = tuple(size for size in SIZES if size <= chosen.largest)
     report = Report()
     print(machine())
@@ -44,15 +44,15 @@ def _measure(chosen: argparse.Namespace) -> None:
         if part == "encoder":
             encoder.run(report, chosen.threads)
         elif part == "bundled":
-            encoder.run_bundled(report, BUNDLED_WEIGHTS, chosen.threads)
+            encoder.run_bundled(report, bundled, chosen.threads)
         elif part == "start":
             encoder.run_start(report)
         elif part == "search":
             search.run(report, sizes, chosen.threads)
         elif part == "indexing":
-            indexing.run(report, BUNDLED_WEIGHTS)
+            indexing.run(report, bundled)
         else:
-            memory.run(report, BUNDLED_WEIGHTS)
+            memory.run(report, bundled)
     if not chosen.dry:
         report.write(ROOT / "docs" / "benchmarks.md")
 

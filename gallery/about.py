@@ -15,6 +15,9 @@ ATTRIBUTION_FILE = "ATTRIBUTION.txt"
 SAMPLES_FILE = "SAMPLES.txt"
 """Example queries that the home page offers, one relative path a line."""
 
+DEMO_MARKER = ".openmoji.json"
+"""Written by `gallery.demo` beside the pictograms that it has drawn."""
+
 ABOUT_FILES = frozenset({ATTRIBUTION_FILE, SAMPLES_FILE})
 _MAX_BYTES = 64 * 1024
 
@@ -40,6 +43,11 @@ def read_samples(root: Path) -> list[str]:
     except StoreError:
         return []
     return [line.strip() for line in lines if line.strip()]
+
+
+def is_demo(root: Path) -> bool:
+    """Return whether the folder is the demo gallery."""
+    return (root / DEMO_MARKER).is_file()
 
 
 def _read(path: Path) -> str:

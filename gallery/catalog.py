@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from gallery.about import read_samples
+from gallery.about import is_demo, read_samples
 from gallery.closable import Closable
 from gallery.errors import IndexCorruptError, ItemMissingError, StoreError
 from gallery.generations import Generation, open_current
@@ -193,6 +193,10 @@ class Catalog(Closable):
         known = [item for item in listed if item is not None]
         count = min(limit, len(self))
         return known or self.rows([(2 * number + 1) * len(self) // (2 * count) for number in range(count)])
+
+    def is_demo(self) -> bool:
+        """Return whether the pictures are the pictograms of the demo gallery."""
+        return is_demo(Path(self.manifest.root))
 
     def contents(self) -> set[str]:
         """Return the SHA-256 of every picture file of the generation."""

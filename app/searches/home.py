@@ -32,6 +32,7 @@ def render_home(form: SearchForm) -> str:
         "home.html",
         form=form,
         samples=[] if catalog is None else catalog.samples(SAMPLES),
+        demo=catalog is not None and catalog.is_demo(),
         recent=views(recent.all()),
         refusals=MESSAGES,
         max_pixels=MAX_PIXELS,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
+from gallery.notes import DEMO_MARKER
 
 from config import Settings
 from gallery.catalog import Catalog, Item
@@ -147,3 +148,14 @@ def test_find_similar_starts_a_search_with_the_item(client: Browser, items: dict
 def test_the_home_page_offers_pictures_to_try(client: Browser, items: dict[str, Item]) -> None:
     page = client.get("/").text
     assert sum(item.id in page for item in items.values()) == 8
+
+
+def test_the_home_page_says_how_to_search_ones_own_photographs_only_while_the_demo_gallery_is_indexed(
+    client: Browser, pictures: Path
+) -> None:
+    commands = ("GALLERY=/path/to/pictures make run", "flask gallery download imagenette-160 photos/")
+    assert not any(command in client.get("/").text for command in commands)
+    (pictures / DEMO_MARKER).write_text("{}")
+    page = client.get("/").text
+    assert "It holds pictograms" in page
+    assert all(command in page for command in commands)
