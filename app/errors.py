@@ -90,6 +90,7 @@ PAGES = {
     503: Page("unavailable", _l("Temporarily unavailable"), _l("Try again in a moment.")),
 }
 PAGES |= {410: PAGES[404], 422: PAGES[415]}
+NO_ROUTE = Page("not_found", _l("Page not found"), _l("Check the address, or start from the home page."))
 EXPIRED = Page(
     "csrf",
     _l("This form has expired"),
@@ -176,7 +177,8 @@ def _no_host(_error: HTTPException) -> ResponseReturnValue:
 def _http(error: HTTPException) -> ResponseReturnValue:
     if error.response is not None or error.code is None or error.code < 400:
         return error.get_response()
-    response = respond(error.code)
+    unknown_address = error.code == 404 and request.url_rule is None
+    response = respond(error.code, NO_ROUTE if unknown_address else None)
     for name, value in error.get_headers():
         if name.lower() in ("allow", "www-authenticate", "retry-after"):
             response.headers[name] = value
