@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from flask import Flask, Response, current_app, g, jsonify, make_response, render_template, request
 from flask.typing import ResponseReturnValue
-from flask_babel import LazyString
+from flask_babel import LazyString, ngettext
 from flask_babel import lazy_gettext as _l
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -53,6 +53,15 @@ class ThrottledError(Exception):
     def __init__(self, wait: float) -> None:
         super().__init__(f"throttled for {wait:.0f} s")
         self.wait = max(1, round(wait))
+
+    @property
+    def message(self) -> str:
+        """How long to wait, in the reader's language."""
+        return ngettext(
+            "Too many attempts. Wait %(num)s second, then try again.",
+            "Too many attempts. Wait %(num)s seconds, then try again.",
+            self.wait,
+        )
 
 
 class Page(NamedTuple):
@@ -162,7 +171,7 @@ def _refused(error: RefusalError) -> ResponseReturnValue:
 
 
 def _throttled(error: ThrottledError) -> ResponseReturnValue:
-    return respond(429, retry_after=error.wait)
+    return respond(429, message=error.message, retry_after=error.wait)
 
 
 def _no_host(_error: HTTPException) -> ResponseReturnValue:
