@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from flask import Flask, Response, current_app, g, jsonify, make_response, render_template, request
 from flask.typing import ResponseReturnValue
-from flask_babel import LazyString
+from flask_babel import LazyString, ngettext
 from flask_babel import lazy_gettext as _l
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -54,6 +54,15 @@ class ThrottledError(Exception):
         super().__init__(f"throttled for {wait:.0f} s")
         self.wait = max(1, round(wait))
 
+    @property
+    def message(self) -> str:
+        """How long to wait, in the reader's language."""
+        return ngettext(
+            "Too many attempts. Wait %(num)s second, then try again.",
+            "Too many attempts. Wait %(num)s seconds, then try again.",
+            self.wait,
+        )
+
 
 class Page(NamedTuple):
     """The texts of an error page."""
@@ -90,6 +99,7 @@ PAGES = {
     503: Page("unavailable", _l("Temporarily unavailable"), _l("Try again in a moment.")),
 }
 PAGES |= {410: PAGES[404], 422: PAGES[415]}
+NO_ROUTE = Page("not_found", _l("Page not found"), _l("Check the address, or start from the home page."))
 EXPIRED = Page(
     "csrf",
     _l("This form has expired"),
@@ -161,7 +171,7 @@ def _refused(error: RefusalError) -> ResponseReturnValue:
 
 
 def _throttled(error: ThrottledError) -> ResponseReturnValue:
-    return respond(429, retry_after=error.wait)
+    return respond(429, message=error.message, retry_after=error.wait)
 
 
 def _no_host(_error: HTTPException) -> ResponseReturnValue:
@@ -176,7 +186,8 @@ def _no_host(_error: HTTPException) -> ResponseReturnValue:
 def _http(error: HTTPException) -> ResponseReturnValue:
     if error.response is not None or error.code is None or error.code < 400:
         return error.get_response()
-    response = respond(error.code)
+    unknown_address = error.code == 404 and request.url_rule is None
+    response = respond(error.code, NO_ROUTE if unknown_address else None)
     for name, value in error.get_headers():
         if name.lower() in ("allow", "www-authenticate", "retry-after"):
             response.headers[name] = value

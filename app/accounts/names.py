@@ -11,8 +11,11 @@ import unicodedata
 MIN_LENGTH, MAX_LENGTH = 2, 32
 PUNCTUATION = "._-"
 
-# Scripts that are written together; no other scripts may be mixed.
-TOGETHER = {"CJK": "EAST", "HIRAGANA": "EAST", "KATAKANA": "EAST", "HANGUL": "EAST", "BOPOMOFO": "EAST"}
+# The first words of Unicode names, where they are not the script: 々 is ideographic, ー is in both kana.
+SCRIPTS = {"IDEOGRAPHIC": "CJK", "KATAKANA-HIRAGANA": "KATAKANA"}
+# Scripts that may be mixed: those of Japanese, Korean and Chinese, and Latin with Chinese characters.
+TOGETHER = (frozenset({"CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO"}), frozenset({"LATIN", "CJK"}))
+STROKES = frozenset("丨丶丿亅")  # next to Latin letters they look like l, ' and /
 
 # Small Cyrillic and Greek letters that look like Latin ones (from the confusables of Unicode TR 39).
 LOOK_ALIKES = str.maketrans(
@@ -33,7 +36,7 @@ def key(name: str) -> str:
 
 
 def allowed(name: str) -> bool:
-    """Return whether a cleaned name is allowed: 2 to 32 letters of one script or digits, ``._-`` between."""
+    """Return whether a cleaned name is allowed: 2 to 32 letters or digits, ``._-`` between them."""
     if not MIN_LENGTH <= len(name) <= MAX_LENGTH or name[0] in PUNCTUATION or name[-1] in PUNCTUATION:
         return False
     scripts = set()
@@ -43,10 +46,12 @@ def allowed(name: str) -> bool:
         if unicodedata.category(character)[0] not in "LM":
             return False
         scripts.add(_script(character))
-    return len(scripts) <= 1
+    if "LATIN" in scripts and STROKES & set(name):
+        return False
+    return len(scripts) <= 1 or any(scripts <= together for together in TOGETHER)
 
 
 def _script(letter: str) -> str:
     """Return the script of a letter, which is the first word of its Unicode name (COMBINING for marks)."""
     word = unicodedata.name(letter, "UNKNOWN").split()[0]
-    return TOGETHER.get(word, word)
+    return SCRIPTS.get(word, word)

@@ -9,6 +9,7 @@ import re
 import unicodedata
 from difflib import SequenceMatcher
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 from argon2 import PasswordHasher
@@ -17,6 +18,9 @@ from flask_babel import gettext as _
 
 MIN_LENGTH = 8
 MAX_BYTES = 1024
+PRODUCT = "vitrine"
+KEYBOARD = ("qwertyuiop", "asdfghjkl", "zxcvbnm", "1234567890")
+MIN_STEPS = 4  # breaks in a password that follows the alphabet, the digits or a row of the keyboard
 TOO_SIMILAR = 0.7  # as in Django's validator
 
 # OWASP's minimum for Argon2id (password storage cheat sheet): 19 MiB, 2 passes, 1 lane.
@@ -68,8 +72,8 @@ def failures(password: str, name: str) -> list[Failure]:
         found.append(Failure("digits", _("Do not use digits only.")))
     if _like(password.casefold(), name.casefold()):
         found.append(Failure("similar", _("The password is too similar to your name.")))
-    if not password or password.casefold().strip() in _common():
-        found.append(Failure("common", _("Many people use this password. Choose a rarer one.")))
+    if _easy_to_guess(password.casefold().strip()):
+        found.append(Failure("common", _("This password is easy to guess. Choose another one.")))
     return found
 
 
@@ -88,6 +92,28 @@ def _like(password: str, name: str) -> bool:
         if comparable and SequenceMatcher(a=password, b=part).quick_ratio() >= TOO_SIMILAR:
             return True
     return False
+
+
+def _easy_to_guess(password: str) -> bool:
+    """Return whether a password is common, a repetition, a sequence, or little more than our name."""
+    if not password or password in _common():
+        return True
+    if len(password) < MIN_LENGTH:  # reported as too short; anything else would flicker while it is typed
+        return False
+    if PRODUCT in password and len(PRODUCT) * 2 >= len(password):
+        return True
+    if re.fullmatch(r"(.{1,4})\1+", password):
+        return True
+    return 1 + sum(not _in_sequence(*pair) for pair in pairwise(password)) < MIN_STEPS
+
+
+def _in_sequence(first: str, second: str) -> bool:
+    """Return whether two characters are equal, or neighbours in the alphabet or in a keyboard row."""
+    if abs(ord(first) - ord(second)) <= 1:
+        return True
+    return any(
+        abs(row.find(first) - row.find(second)) == 1 for row in KEYBOARD if first in row and second in row
+    )
 
 
 @lru_cache(maxsize=1)

@@ -56,7 +56,7 @@ def login() -> ResponseReturnValue:
             account = service.authenticate(form.username.data, form.password.data)
         except ThrottledError as throttled:
             status, headers = 429, {"Retry-After": str(throttled.wait)}
-            form.password.errors = [_("Too many tries. Wait %(wait)s seconds.", wait=throttled.wait)]
+            form.password.errors = [throttled.message]
         else:
             if account is not None:
                 sessions.begin(account.id, remember=form.remember.data)

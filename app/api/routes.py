@@ -10,16 +10,20 @@ from typing import BinaryIO, cast
 
 from flask import Blueprint, Flask, Response, abort, current_app, g, jsonify, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
 
 from app.accounts import tokens
 from app.api.waiting import WaitSlots
 from app.database import Owner
-from app.errors import respond
+from app.errors import RefusalError, respond
 from app.searches import service
+from app.searches.picture import send_picture
 from app.searches.views import as_json, view
 
 IN_MEMORY = 512 * 1024  # bytes of a picture that are kept in memory before it moves to a file
 BEARER = "bearer"
+PARAMETERS = ("wait",)
+IMAGE = "image"
 
 bp = Blueprint("api", __name__, url_prefix="/api/v1")
 
@@ -34,15 +38,28 @@ def init_app(app: Flask) -> None:
 def authenticate() -> ResponseReturnValue | None:
     """Find the account of the bearer token, or answer 401."""
     sent = request.authorization
-    user_id = None
-    if sent is not None and sent.type == BEARER and sent.token:
-        user_id = tokens.holder(sent.token)
+    if sent is None or sent.type != BEARER or not sent.token:
+        message = _("Send the header “Authorization: Bearer TOKEN”. Create a token on the account page.")
+        return _unauthorized(message, 'Bearer realm="Vitrine"')
+    user_id = tokens.holder(sent.token)
     if user_id is None:
-        refused = respond(401)
-        refused.headers["WWW-Authenticate"] = 'Bearer realm="Vitrine"'
-        return refused
+        message = _("The bearer token is unknown or has been revoked. Create a new one on the account page.")
+        return _unauthorized(message, 'Bearer realm="Vitrine", error="invalid_token"')
     g.owner = Owner(user_id=user_id)
     return None
+
+
+@bp.before_request
+def check_parameters() -> None:
+    """Refuse unknown query parameters, so that a program does not believe they have an effect."""
+    unknown = [name for name in request.args if name not in PARAMETERS]
+    if unknown:
+        message = _(
+            "Unknown parameter “%(name)s”. The API accepts: %(names)s.",
+            name=unknown[0],
+            names=", ".join(PARAMETERS),
+        )
+        raise RefusalError("unknown_parameter", message, 400)
 
 
 @bp.post("/searches")
@@ -53,7 +70,9 @@ def create() -> ResponseReturnValue:
     """
     submission = request.headers.get("Idempotency-Key")
     if request.mimetype == "multipart/form-data":
-        image = request.files.get("image")
+        image = request.files.get(IMAGE)
+        if image is None and (others := [*request.files, *request.form]):
+            raise RefusalError("empty", _wrong_field(others), 400)
         stream = cast(BinaryIO, image.stream) if image else None
         search_id = service.search_upload(g.owner, stream, image.filename if image else None, submission)
     else:
@@ -72,6 +91,26 @@ def show(search_id: uuid.UUID) -> ResponseReturnValue:
     return _answer(search_id)
 
 
+@bp.get("/searches/<uuid:search_id>/picture")
+def picture(search_id: uuid.UUID) -> Response:
+    """Send the re-encoded query picture."""
+    return send_picture(service.find(g.owner, search_id))
+
+
+def _unauthorized(message: str, challenge: str) -> Response:
+    response = respond(401, message=message)
+    response.headers["WWW-Authenticate"] = challenge
+    return response
+
+
+def _wrong_field(names: list[str]) -> str:
+    return _(
+        "The form has no file field “%(expected)s”, only %(names)s. Send the picture as “%(expected)s”.",
+        expected=IMAGE,
+        names=", ".join(f"“{name}”" for name in names),
+    )
+
+
 def _answer(search_id: uuid.UUID) -> Response:
     """Return the search after waiting for it for up to ``?wait=`` seconds, 30 at most."""
     if service.find(g.owner, search_id) is None:
@@ -82,5 +121,9 @@ def _answer(search_id: uuid.UUID) -> Response:
     search = service.find(g.owner, search_id)
     if search is None:  # deleted in the meantime
         abort(404)
+    shown = view(search)
     url = url_for("api.show", search_id=search_id)
-    return jsonify(as_json(view(search)) | {"url": url, "status_url": url})
+    answer = as_json(shown) | {"url": url, "status_url": url}
+    if search.upload is not None and shown.picture_url:  # the address for pages needs a cookie
+        answer["picture_url"] = url_for("api.picture", search_id=search_id)
+    return jsonify(answer)

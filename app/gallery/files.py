@@ -54,6 +54,7 @@ def _send(path: Path, media_type: str, sha256: str, *, download: bool = False) -
         abort(404)
     response.headers["Content-Security-Policy"] = PICTURE_POLICY
     if current:
+        response.cache_control.public = False  # set by send_file; a proxy in front may ask visitors to log in
         response.cache_control.private = True
         response.cache_control.immutable = True
     else:

@@ -15,18 +15,16 @@ from flask import (
     request,
     url_for,
 )
-from flask import send_file as send
 from flask.typing import ResponseReturnValue
 
 from app.database import Search
 from app.errors import RefusalError, wants_json
 from app.gallery import current
-from app.gallery.files import PICTURE_POLICY
 from app.searches import service
 from app.searches.forms import SearchForm
 from app.searches.home import render_home
+from app.searches.picture import send_picture
 from app.searches.views import as_json, view
-from app.uploads import storage
 from app.visitor import current_owner, ensure_owner
 
 bp = Blueprint("searches", __name__)
@@ -68,20 +66,7 @@ def status(search_id: uuid.UUID) -> ResponseReturnValue:
 @bp.get("/searches/<uuid:search_id>/picture")
 def picture(search_id: uuid.UUID) -> Response:
     """Send the re-encoded query picture."""
-    upload = _find(search_id).upload
-    if upload is None or upload.preview_name is None:
-        abort(404)
-    try:
-        response = send(
-            storage.path_of(upload.preview_name),
-            mimetype=storage.preview_type(upload.preview_name),
-            etag=upload.preview_name,
-        )
-    except FileNotFoundError:
-        abort(404)
-    response.headers["Content-Security-Policy"] = PICTURE_POLICY
-    response.headers["Cache-Control"] = "private, no-cache"
-    return response
+    return send_picture(_find(search_id))
 
 
 @bp.post("/searches/<uuid:search_id>/again")

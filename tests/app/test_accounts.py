@@ -33,6 +33,12 @@ def test_logging_in_needs_the_right_name_and_the_right_password(maria: Browser, 
     assert browser.logged_in()
 
 
+def test_the_rules_for_names_are_shown_before_they_are_broken(client: Browser) -> None:
+    page = client.get("/signup").text
+    assert 'aria-describedby="username-help"' in page
+    assert "2 to 32 letters or digits." in page
+
+
 def test_broken_rules_are_reported_while_a_password_is_typed(client: Browser) -> None:
     token = {"X-CSRFToken": client.token()}
     sent = {"username": "rosamund", "password": "rosamu"}

@@ -16,6 +16,7 @@ from app.accounts import tokens
 from app.api.waiting import WaitSlots
 from app.database import ApiToken, Search
 from app.extensions import db
+from app.uploads import storage
 from tests.support.searches import claimed, finish
 from tests.support.web import BOTH, Browser, account_id, photo
 
@@ -102,6 +103,42 @@ def test_a_request_without_a_valid_token_is_refused(app: Flask, authorization: s
     assert answer.status_code == 401
     assert answer.json["error"]["code"] == "unauthorized"
     assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+
+
+def test_a_missing_and_a_wrong_token_are_told_apart(app: Flask) -> None:
+    missing = app.test_client().get(f"/api/v1/searches/{uuid.uuid4()}")
+    wrong = Program(app, "vitrine_wrong").get(f"/api/v1/searches/{uuid.uuid4()}")
+    assert "Authorization: Bearer" in missing.json["error"]["message"]
+    assert "unknown or has been revoked" in wrong.json["error"]["message"]
+    assert 'error="invalid_token"' in wrong.headers["WWW-Authenticate"]
+    assert "error" not in missing.headers["WWW-Authenticate"]
+
+
+def test_an_unknown_parameter_is_refused_by_name(program: Program) -> None:
+    answer = program.post(photo(), "/api/v1/searches?wait=0&top=3")
+    assert (answer.status_code, answer.json["error"]["code"]) == (400, "unknown_parameter")
+    assert "“top”" in answer.json["error"]["message"]
+    assert "wait" in answer.json["error"]["message"]
+
+
+@pytest.mark.parametrize("fields", [{"file": (io.BytesIO(photo()), "p.jpg")}, {"picture": "as text"}])
+def test_a_form_with_another_field_is_told_the_name_of_the_right_one(
+    program: Program, fields: dict[str, Any]
+) -> None:
+    error = program.post(fields, Content_Type="multipart/form-data").json["error"]
+    assert error["code"] == "empty"
+    assert f"“{next(iter(fields))}”" in error["message"]
+    assert "“image”" in error["message"]
+
+
+def test_a_program_can_get_the_picture_of_its_search(app: Flask, program: Program) -> None:
+    search_id = uuid.UUID(program.post(photo()).json["id"])
+    assert program.get(f"/api/v1/searches/{search_id}").json["picture_url"] is None
+    with app.app_context():
+        finish(claimed(search_id), preview=storage.save_preview(io.BytesIO(photo())))
+    address = program.get(f"/api/v1/searches/{search_id}").json["picture_url"]
+    assert program.get(address).data == photo()
+    assert app.test_client().get(address).status_code == 401
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,18 @@ def test_errors_are_pages_for_browsers_and_json_for_scripts(
     assert (answer.status_code, answer.json["error"]["code"]) == (status, code)
 
 
+@pytest.mark.parametrize("path", ["/nothing", "/galery", "/searches/not-a-uuid", "/api/v1/nothing"])
+def test_a_mistyped_address_is_not_said_to_be_deleted(client: Browser, path: str) -> None:
+    assert "Check the address" in client.get(path).text
+    assert "deleted" not in client.get(path).text
+
+
+def test_a_missing_item_is_not_said_to_be_a_mistyped_address(client: Browser) -> None:
+    page = client.get("/gallery/ffffffffffffffff").text
+    assert "was deleted, or belongs to another account" in page
+    assert "Check the address" not in page
+
+
 def broken(app: Flask) -> None:
     @app.get("/broken")
     def fail() -> str:

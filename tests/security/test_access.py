@@ -56,6 +56,7 @@ ROUTES = {
     "GET /searches/<uuid:search_id>/status": OWNERS,
     "GET /searches/<uuid:search_id>/picture": OWNERS,
     "GET /api/v1/searches/<uuid:search_id>": Line(401, 404, 200, 401),
+    "GET /api/v1/searches/<uuid:search_id>/picture": Line(401, 404, 200, 401),
     "POST /api/v1/searches": Line(401, 201, 201, 401),
     "POST /preferences": REDIRECT,
     "POST /password-check": Line(415, 415, 415, 400),  # a form is not JSON

@@ -130,6 +130,12 @@ def test_row_45_a_throttled_guess_learns_how_long_to_wait(app: Flask, maria: Bro
     assert "Wait" in answers[-1].text
 
 
+@pytest.mark.parametrize(("seconds", "words"), [(0.2, "1 second,"), (1.0, "1 second,"), (7.6, "8 seconds,")])
+def test_the_wait_is_announced_in_correct_english(app: Flask, seconds: float, words: str) -> None:
+    with app.test_request_context():
+        assert f"Wait {words}" in ThrottledError(seconds).message
+
+
 def test_row_45_the_right_password_does_not_help_while_throttled(app: Flask, maria: Browser) -> None:
     for _ in range(5):
         Browser(app).login(password=WRONG)

@@ -12,9 +12,28 @@ from tests.support.web import BOTH, Browser, count
 
 @pytest.mark.parametrize(
     "name",
-    ["anna", "Zoë", "张伟", "さくら子", "Ольга", "Ελένη", "o.k-2_x", "李明2", "ab", "x" * 32, "김철수"],
+    [
+        "anna",
+        "Zoë",
+        "张伟",
+        "さくら子",
+        "Ольга",
+        "Ελένη",
+        "o.k-2_x",
+        "李明2",
+        "ab",
+        "x" * 32,
+        "김철수",
+        "佐々木",
+        "サーバー",
+    ],
 )
 def test_row_47_names_of_one_script_are_allowed(name: str) -> None:
+    assert names.allowed(names.clean(name))
+
+
+@pytest.mark.parametrize("name", ["Tom小明", "小明Tom", "王Amy_88", "Élodie李"])
+def test_latin_letters_and_chinese_characters_may_be_mixed(name: str) -> None:
     assert names.allowed(names.clean(name))
 
 
@@ -27,6 +46,9 @@ def test_row_47_names_of_one_script_are_allowed(name: str) -> None:
         "аdmin",  # the first letter is Cyrillic
         "pаypal",
         "αnna",
+        "Tomа小明",  # one letter is Cyrillic
+        "adm丨n",  # a stroke instead of a letter
+        "Tomさくら",
         "an na",
         "an\tna",
         "anna\0",

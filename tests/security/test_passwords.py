@@ -16,6 +16,9 @@ WEAK = {
     "common in capitals": "PASSWORD1",
     "like the name": "maria-1990",
     "the name twice": "mariamaria",
+    "one letter": "aaaaaaaa",
+    "a sequence": "abcdefgh",
+    "the product": "vitrine1",
     "nothing": "",
 }
 
