@@ -31,9 +31,18 @@ WORKERS = click.option(
 @click.argument("folder", metavar="DIR", type=FOLDER)
 @WORKERS
 @click.option("--batch-size", type=click.IntRange(1, 1024), default=16, show_default=True)
+@click.option(
+    "--ignore",
+    metavar="PATTERN",
+    multiple=True,
+    help="Ignore files and folders with this name, such as 'raw' or '*.tmp'. Repeat for more. Hidden names, "
+    "recycle bins, snapshots and thumbnails of other systems (@eaDir, $RECYCLE.BIN, ...) are always ignored.",
+)
 @click.option("--report", type=TARGET, help="Write every skipped file and its reason to this JSON file.")
 @readable_errors
-def index(folder: Path, workers: int | None, batch_size: int, report: Path | None) -> None:
+def index(
+    folder: Path, workers: int | None, batch_size: int, ignore: tuple[str, ...], report: Path | None
+) -> None:
     """Bring the index up to date with the pictures in DIR and below."""
     from gallery.encoding import default_workers
     from gallery.indexing import build
@@ -51,6 +60,7 @@ def index(folder: Path, workers: int | None, batch_size: int, report: Path | Non
             encoder,
             thumbnails_dir=settings().thumbnails_dir,
             exclude=private_folders(),
+            ignore=ignore,
             batch_size=batch_size,
             workers=workers,
             progress=progress,
