@@ -87,6 +87,7 @@ def evaluate(
     *,
     cache_dir: Path,
     exclude: Collection[Path] = (),
+    ignore: Collection[str] = (),
     batch_size: int = BATCH_SIZE,
     workers: int | None = None,
     progress: Progress | None = None,
@@ -104,7 +105,7 @@ def evaluate(
         The encoder to measure.
     cache_dir : Path
         Where features are stored by content, so that the next run need not compute them.
-    exclude, batch_size, workers, progress
+    exclude, ignore, batch_size, workers, progress
         As for `gallery.indexing.build`.
 
     Raises
@@ -113,7 +114,7 @@ def evaluate(
         No two pictures have the same label.
     """
     root = root.expanduser().resolve()
-    files, skipped = scan(root, exclude=[*exclude, cache_dir])
+    files, skipped = scan(root, [*exclude, cache_dir], ignore)
     labelled = [file for file in files if _label(file.path)]
     skipped += [FileIssue(file.path, "not in a class folder") for file in files if not _label(file.path)]
     with (

@@ -77,6 +77,7 @@ def build(
     *,
     thumbnails_dir: Path,
     exclude: Collection[Path] = (),
+    ignore: Collection[str] = (),
     batch_size: int = BATCH_SIZE,
     workers: int | None = None,
     progress: Progress | None = None,
@@ -98,6 +99,8 @@ def build(
         Where thumbnails are written.
     exclude : collection of Path
         Folders never to enter, besides the index and the thumbnails; see `gallery.scanning.scan`.
+    ignore : collection of str
+        Names of files and folders to ignore, besides `gallery.scanning.IGNORED_NAMES`.
     batch_size : int
         Number of pictures encoded together.
     workers : int, optional
@@ -119,7 +122,7 @@ def build(
         _Previous(index_dir, root, encoder.fingerprint) as previous,
     ):
         scanned, attribution = time.time_ns(), read_attribution(root)
-        files, skipped = scan(root, exclude=[*exclude, index_dir, thumbnails_dir])
+        files, skipped = scan(root, [*exclude, index_dir, thumbnails_dir], ignore)
         with FeatureLog(index_dir / _LOG, encoder.fingerprint) as feature_log:
             known, logged = _KnownFeatures(previous, feature_log), len(feature_log)
             reader = PictureReader(root, encoder, known.info, Thumbnails(thumbnails_dir))

@@ -6,8 +6,10 @@ judged when it is read (`gallery.reading`).
 
 from __future__ import annotations
 
+import fnmatch
 import os
-from collections.abc import Collection, Iterator
+import re
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -24,6 +26,22 @@ _OTHER_SUFFIXES = frozenset((
     ".txt", ".wav", ".webm", ".xls", ".xlsx", ".xml", ".xmp", ".xz", ".yaml", ".yml", ".zip", ".zst",
 ))
 # fmt: on
+
+
+IGNORED_NAMES = (
+    ".*",  # hidden: .Trash-1000, .Trashes, .thumbnails, .dtrash, .@__thumb, .DS_Store, .git
+    "@eaDir", "#recycle", "#snapshot", "@tmp",  # Synology: thumbnails, deleted files, old versions
+    "@Recycle", "@Recently-Snapshot",  # QNAP
+    "~snapshot",  # NetApp
+    "$RECYCLE.BIN", "RECYCLER", "System Volume Information",  # Windows
+    "__MACOSX",  # macOS, in archives
+    "lost+found",  # Linux
+    "*.lrdata",  # previews of Adobe Lightroom
+)  # fmt: skip
+"""Names of files and folders that are ignored: copies, thumbnails and deleted files that other systems keep.
+
+Patterns of `fnmatch` for a name without its folder; case does not matter.
+"""
 
 
 class CandidateFile(NamedTuple):
@@ -60,11 +78,13 @@ class FileIssue(NamedTuple):
     reason: str
 
 
-def scan(root: Path, exclude: Collection[Path] = ()) -> tuple[list[CandidateFile], list[FileIssue]]:
+def scan(
+    root: Path, exclude: Collection[Path] = (), ignore: Collection[str] = ()
+) -> tuple[list[CandidateFile], list[FileIssue]]:
     """List the files of a folder and of all folders below it.
 
-    Hidden files and folders are ignored without a report. Links to folders are not followed, links to files
-    only where they stay inside `root`.
+    Names that match `IGNORED_NAMES` are ignored without a report. Links to folders are not followed, links to
+    files only where they stay inside `root`.
 
     Parameters
     ----------
@@ -73,6 +93,8 @@ def scan(root: Path, exclude: Collection[Path] = ()) -> tuple[list[CandidateFile
     exclude : collection of Path
         Folders never to enter, such as ``DATA_DIR`` with its private uploads. They are recognised by device
         and inode, whatever path leads to them: links and bind mounts included.
+    ignore : collection of str
+        Patterns in addition to `IGNORED_NAMES`.
 
     Returns
     -------
@@ -93,7 +115,7 @@ def scan(root: Path, exclude: Collection[Path] = ()) -> tuple[list[CandidateFile
         raise StoreError(f"{root} contains Vitrine's own data; choose another folder for the pictures.")
     candidates: list[CandidateFile] = []
     skipped: list[FileIssue] = []
-    for entry in _files(root, excluded, skipped):
+    for entry in _files(root, excluded, skipped, name_matcher(ignore)):
         result = _examine(entry, root, excluded)
         if isinstance(result, CandidateFile):
             candidates.append(result)
@@ -102,21 +124,30 @@ def scan(root: Path, exclude: Collection[Path] = ()) -> tuple[list[CandidateFile
     return sorted(candidates), sorted(skipped)
 
 
+def name_matcher(ignore: Collection[str] = ()) -> Callable[[str], object]:
+    """Return a function that is true for names that match `IGNORED_NAMES` or one of these patterns."""
+    patterns = [fnmatch.translate(pattern) for pattern in (*IGNORED_NAMES, *ignore)]
+    return re.compile("|".join(patterns), re.IGNORECASE).match
+
+
 def printable(path: Path) -> str:
     """Return a path as text that can be displayed, with escapes where it is not UTF-8."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _files(
-    root: Path, excluded: Collection[tuple[int, int]], skipped: list[FileIssue]
+    root: Path,
+    excluded: Collection[tuple[int, int]],
+    skipped: list[FileIssue],
+    ignored: Callable[[str], object],
 ) -> Iterator[os.DirEntry[str]]:
-    """Yield the visible files below a folder, and add unreadable folders to `skipped`."""
+    """Yield the files below a folder that are not ignored, and add unreadable folders to `skipped`."""
     folders = [root]
     while folders:
         folder = folders.pop()
         try:
             with os.scandir(folder) as entries:
-                visible = [entry for entry in entries if not entry.name.startswith(".")]
+                visible = [entry for entry in entries if not ignored(entry.name)]
         except OSError as error:
             if folder == root:
                 raise StoreError(f"{root} cannot be read: {error.strerror}.") from error

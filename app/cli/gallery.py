@@ -40,9 +40,18 @@ WORKERS = click.option(
     show_default=True,
     help="Pictures encoded together.",
 )
+@click.option(
+    "--ignore",
+    metavar="PATTERN",
+    multiple=True,
+    help="Ignore files and folders with this name, such as 'raw' or '*.tmp'. Repeat for more. Hidden names, "
+    "recycle bins, snapshots and thumbnails of other systems (@eaDir, $RECYCLE.BIN, ...) are always ignored.",
+)
 @click.option("--report", type=TARGET, help="Write every skipped file and its reason to this JSON file.")
 @readable_errors
-def index(folder: Path, workers: int | None, batch_size: int, report: Path | None) -> None:
+def index(
+    folder: Path, workers: int | None, batch_size: int, ignore: tuple[str, ...], report: Path | None
+) -> None:
     """Bring the index up to date with a folder.
 
     All pictures in DIR and its subfolders are indexed; only new ones are encoded. An interrupted run resumes
@@ -66,6 +75,7 @@ def index(folder: Path, workers: int | None, batch_size: int, report: Path | Non
             encoder,
             thumbnails_dir=settings().thumbnails_dir,
             exclude=private_folders(),
+            ignore=ignore,
             batch_size=batch_size,
             workers=workers,
             progress=progress,

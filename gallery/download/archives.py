@@ -10,11 +10,13 @@ from gallery.download.names import EXTENSIONS, member_path
 from gallery.download.report import Report
 from gallery.download.sources import ARCHIVE_SUFFIXES
 from gallery.download.spool import Spool
+from gallery.scanning import name_matcher
 from model.errors import DownloadError, PictureError
 from model.pictures import probe
 
 PICTURE_SUFFIXES = frozenset({*EXTENSIONS.values(), ".jpeg", ".jpe", ".jfif", ".tiff", ".heif", ".hif"})
 
+_ignored = name_matcher()
 _CHUNK = 1 << 20
 _ALWAYS_ALLOWED = 1 << 30  # bytes that any archive may unpack to, whatever its own size
 
@@ -86,7 +88,7 @@ class _Extraction:
         if not member.is_file:
             return self._report.fail(member.name, "a link or a device")
         name = target.name.lower()
-        if any(part.startswith((".", "__MACOSX")) for part in target.parts):
+        if any(_ignored(part) for part in target.parts):
             self._report.ignored += 1
         elif name.endswith(ARCHIVE_SUFFIXES):
             self._extract_archive(member, nested)

@@ -35,7 +35,9 @@ SWAPS = 100
 
 
 @dataclass
-class Place:
+class Workspace:
+    """A gallery of 48 pictures, weights, and the folder of its index."""
+
     directory: Path
     root: Path
     weights: Path
@@ -55,9 +57,9 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
+def workspace(tmp_path: Path) -> Workspace:
     root = make_gallery(tmp_path / "pictures", 48)
-    return Place(tmp_path, root, write_tiny_checkpoint(tmp_path / "tiny-0.safetensors"))
+    return Workspace(tmp_path, root, write_tiny_checkpoint(tmp_path / "tiny-0.safetensors"))
 
 
 def start(command: list[Any], **options: Any) -> subprocess.Popen[str]:
@@ -65,10 +67,10 @@ def start(command: list[Any], **options: Any) -> subprocess.Popen[str]:
     return subprocess.Popen(command, cwd=PROJECT, text=True, **(pipes | options))
 
 
-def kill_an_indexer(place: Place, after: int, seconds: float) -> None:
+def kill_an_indexer(workspace: Workspace, after: int, seconds: float) -> None:
     """Kill an indexer `seconds` after its picture number `after`."""
     told, telling = FORKS.Pipe(duplex=False)
-    files = map(str, (place.weights, place.root, place.directory))
+    files = map(str, (workspace.weights, workspace.root, workspace.directory))
     running = FORKS.Process(target=index_process.index, args=(*files, telling.send))
     running.start()
     telling.close()
@@ -81,80 +83,86 @@ def kill_an_indexer(place: Place, after: int, seconds: float) -> None:
     running.close()
 
 
-def test_row_23_a_killed_indexer_leaves_the_old_generation_and_the_next_run_resumes(place: Place) -> None:
-    encoder = tiny_encoder(place.directory)
-    first = build(place.root, place.index, encoder, thumbnails_dir=place.directory / "thumbnails")
-    shutil.copytree(place.index, place.directory / "before")
-    make_gallery(place.root / "more", 48, seed=1000)
-    whole = build(place.root, place.directory / "whole", encoder, thumbnails_dir=place.directory / "t")
+def test_row_23_a_killed_indexer_leaves_the_old_generation_and_the_next_run_resumes(
+    workspace: Workspace,
+) -> None:
+    encoder = tiny_encoder(workspace.directory)
+    first = build(workspace.root, workspace.index, encoder, thumbnails_dir=workspace.directory / "thumbnails")
+    shutil.copytree(workspace.index, workspace.directory / "before")
+    make_gallery(workspace.root / "more", 48, seed=1000)
+    whole = build(
+        workspace.root, workspace.directory / "whole", encoder, thumbnails_dir=workspace.directory / "t"
+    )
     rng = random.Random(23)
     kills = 0
     while kills < KILLS:  # each time from the old generation to the new one
         for _ in range(rng.randrange(1, 6)):
-            kill_an_indexer(place, after=rng.randrange(48, 97), seconds=rng.random() * 0.02)
+            kill_an_indexer(workspace, after=rng.randrange(48, 97), seconds=rng.random() * 0.02)
             kills += 1
-            with Store.open(place.index) as store:
+            with Store.open(workspace.index) as store:
                 assert len(store) in (48, 96)
                 assert (store.generation == first.generation) == (len(store) == 48)
-        last = build(place.root, place.index, encoder, thumbnails_dir=place.directory / "thumbnails")
+        last = build(
+            workspace.root, workspace.index, encoder, thumbnails_dir=workspace.directory / "thumbnails"
+        )
         assert last.count == whole.count
-        with Store.open(place.index) as resumed, Store.open(place.directory / "whole") as uncut:
+        with Store.open(workspace.index) as resumed, Store.open(workspace.directory / "whole") as uncut:
             assert resumed.catalog.page(0, 96) == uncut.catalog.page(0, 96)
             np.testing.assert_allclose(resumed.features, uncut.features, atol=1e-6)
-        shutil.rmtree(place.index)
-        shutil.copytree(place.directory / "before", place.index)
+        shutil.rmtree(workspace.index)
+        shutil.copytree(workspace.directory / "before", workspace.index)
 
 
-def test_row_23_pictures_that_a_killed_indexer_encoded_are_not_encoded_again(place: Place) -> None:
-    encoder = tiny_encoder(place.directory)
-    kill_an_indexer(place, after=40, seconds=0.0)
-    last = build(place.root, place.index, encoder, thumbnails_dir=place.directory / "thumbnails")
+def test_row_23_pictures_that_a_killed_indexer_encoded_are_not_encoded_again(workspace: Workspace) -> None:
+    encoder = tiny_encoder(workspace.directory)
+    kill_an_indexer(workspace, after=40, seconds=0.0)
+    last = build(workspace.root, workspace.index, encoder, thumbnails_dir=workspace.directory / "thumbnails")
     assert last.count == 48
     assert last.indexed <= 48 - 40 + 8  # a few batches were not finished
 
 
-def test_row_21_the_second_of_two_indexers_fails_with_a_message(place: Place) -> None:
-    with place.indexer() as first:
+def test_row_21_the_second_of_two_indexers_fails_with_a_message(workspace: Workspace) -> None:
+    with workspace.indexer() as first:
         assert first.stdout is not None
         first.stdout.readline()
         first.send_signal(signal.SIGSTOP)
-        code, done, error = place.run()
+        code, done, error = workspace.run()
         first.send_signal(signal.SIGCONT)
         first.communicate(timeout=60)
     assert (code, done, first.returncode) == (1, [], 0)
     assert f"Another process (id {first.pid})" in error
-    with Store.open(place.index) as store:
+    with Store.open(workspace.index) as store:
         assert len(store) == 48
 
 
-def test_row_20_a_search_keeps_its_generation_over_a_hundred_swaps(place: Place) -> None:
-    encoder = tiny_encoder(place.directory)
-    options: dict[str, Any] = {"thumbnails_dir": place.directory / "thumbnails", "workers": 1}
-    build(place.root, place.index, encoder, **options)
-    command = [*PROGRAM, "search", place.directory]
+def test_row_20_a_search_keeps_its_generation_over_a_hundred_swaps(workspace: Workspace) -> None:
+    encoder = tiny_encoder(workspace.directory)
+    options: dict[str, Any] = {"thumbnails_dir": workspace.directory / "thumbnails", "workers": 1}
+    build(workspace.root, workspace.index, encoder, **options)
+    command = [*PROGRAM, "search", workspace.directory]
     with start(command) as first, start(command) as second:
         for number in range(SWAPS):
-            extra = write_picture(place.root / f"{number}.png", 2000 + number % 3)
-            build(place.root, place.index, encoder, **options)
+            extra = write_picture(workspace.root / f"{number}.png", 2000 + number % 3)
+            build(workspace.root, workspace.index, encoder, **options)
             if number % 2:
                 extra.unlink()
         for searcher in (first, second):
             out, err = searcher.communicate(input="end\n", timeout=60)
             assert searcher.returncode == 0, err
             assert json.loads(out)["generations"] > 5
-    assert len(list((place.index / "generations").iterdir())) <= 4
+    assert len(list((workspace.index / "generations").iterdir())) <= 4
 
 
-def test_row_23_a_file_that_grows_past_the_limit_is_a_clean_error(place: Place) -> None:
+def test_row_23_a_file_that_grows_past_the_limit_is_a_clean_error(workspace: Workspace) -> None:
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
 
-    code, _, error = place.run(preexec_fn=limit)
+    code, _, error = workspace.run(preexec_fn=limit)
     assert code == 1
     assert error.startswith("Error: File too large while writing")
     assert error.count("\n") == 1
-    assert not (place.index / "CURRENT").exists()
-    assert place.run()[0] == 0
+    assert not (workspace.index / "CURRENT").exists()
+    assert workspace.run()[0] == 0
 
 
 def write_noise(path: Path, rng: np.random.Generator) -> None:
@@ -177,15 +185,15 @@ index "$1" "$2" few | tail -n 1
 """
 
 
-def test_row_23_a_full_disk_is_a_clean_error_and_the_old_generation_serves(place: Place) -> None:
+def test_row_23_a_full_disk_is_a_clean_error_and_the_old_generation_serves(workspace: Workspace) -> None:
     if subprocess.run(["unshare", "-rm", "true"], check=False, capture_output=True).returncode:
         pytest.skip("this user may not mount: sysctl -w kernel.unprivileged_userns_clone=1")
-    (place.directory / "small").mkdir()
+    (workspace.directory / "small").mkdir()
     rng = np.random.default_rng(0)
     for number in range(60):
-        folder = place.directory / ("large", "few")[number % 20 == 0]
+        folder = workspace.directory / ("large", "few")[number % 20 == 0]
         write_noise(folder / f"{number}.png", rng)
-    command = ["unshare", "-rm", "sh", "-c", STARVED, "sh", place.directory, sys.executable]
+    command = ["unshare", "-rm", "sh", "-c", STARVED, "sh", workspace.directory, sys.executable]
     done = subprocess.run(command, cwd=PROJECT, text=True, capture_output=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert "No space left on device" in done.stderr

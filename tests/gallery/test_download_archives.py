@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,22 +13,11 @@ from gallery.errors import IndexBusyError
 from gallery.locks import exclusive
 from model.errors import DownloadError
 from tests.support import archives, pictures
-from tests.support.http import Page, Site, serving
+from tests.support.http import Page, Site
 
 JPEG = pictures.encoded(pictures.scene(), "JPEG")
 PNG = pictures.encoded(pictures.scene(), "PNG")
 GOOD = {"cats/a.jpg": JPEG, "cats/b.PNG": PNG, "dogs/c.jpeg": JPEG}
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    with serving() as site:
-        yield site
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "gallery"
 
 
 def reasons(report: Report) -> dict[str, str]:

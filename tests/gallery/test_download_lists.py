@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,22 +17,11 @@ from model.errors import DownloadError
 from model.pictures import probe
 from tests.support import pictures
 from tests.support.archives import files_below
-from tests.support.http import Page, Site, serving
+from tests.support.http import Page, Site
 
 JPEG = pictures.encoded(pictures.scene(), "JPEG")
 LARGE_JPEG = pictures.encoded(pictures.scene(640, 480), "JPEG")
 QUICK = Bounds(delay=0.0, attempts=2, read_timeout=0.2, picture_seconds=5.0, max_bytes=100_000)
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    with serving() as site:
-        yield site
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "gallery"
 
 
 def listed(tmp_path: Path, *urls: str) -> str:

@@ -10,8 +10,8 @@ import pytest
 from gallery.errors import StoreError
 from gallery.evaluation import evaluate, score
 from model import Encoder
-from tests.gallery.test_indexing import Spy
 from tests.support.galleries import write_picture
+from tests.support.index import Spy
 
 
 def plain_means(features: np.ndarray, labels: list[int]) -> list[float]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 from pathlib import Path
 from typing import Any
@@ -15,34 +14,13 @@ from PIL import Image
 from gallery.catalog import thumbnail_file
 from gallery.errors import IndexBusyError, StoreError
 from gallery.locks import exclusive
-from gallery.reading import MAX_FILE_BYTES, PROBED_FIRST_BYTES
-from gallery.status import status
 from model import Encoder
 from model.files import sha256_file
 from model.pictures import open_rgb
 from tests.support.galleries import write_picture
-from tests.support.index import Index
+from tests.support.index import Index, Spy
 
 LONG_AGO = 1_000_000_000
-
-
-class Spy:
-    """The encoder with a count of the pictures it encodes; `spoil` changes its features."""
-
-    def __init__(self, encoder: Encoder, spoil: Any = None) -> None:
-        self.name, self.fingerprint = encoder.name, encoder.fingerprint
-        self.decode, self.prepare = encoder.decode, encoder.prepare
-        self._encode, self._spoil = encoder.encode_arrays, spoil
-        self.batches: list[tuple[int, ...]] = []
-
-    def encode_arrays(self, batch: Any) -> Any:
-        self.batches.append(batch.shape)
-        features = self._encode(batch)
-        return features if self._spoil is None else self._spoil(features, self)
-
-    @property
-    def pictures(self) -> int:
-        return sum(shape[0] for shape in self.batches)
 
 
 def age(root: Path) -> None:
@@ -117,77 +95,6 @@ def test_files_known_by_size_and_time_are_not_read_again(index: Index) -> None:
     file.write_bytes(bytes(file.stat().st_size))
     os.utime(file, (LONG_AGO, LONG_AGO))
     assert index.build().reused == 12
-
-
-def test_broken_files_are_listed_with_reasons_and_never_fatal(index: Index) -> None:
-    (index.root / "empty.jpg").touch()
-    (index.root / "notes.TXT").write_text("not a picture")
-    (index.root / "page.jpg").write_text("<html>")
-    whole = (index.root / "a" / "000.jpg").read_bytes()
-    (index.root / "half.jpg").write_bytes(whole[: len(whole) // 2])
-    (index.root / "half again.jpg").write_bytes(whole[: len(whole) // 2])
-    (index.root / "suffix.dat").write_bytes(whole)
-    report = index.build()
-    reasons = {path: reason.split(":")[0] for path, reason in report.skipped}
-    assert reasons == {
-        "empty.jpg": "empty", "half.jpg": "broken", "half again.jpg": "broken",
-        "notes.TXT": "not a picture (.txt)", "page.jpg": "unsupported_format",
-    }  # fmt: skip
-    assert report.count == 13
-
-
-def test_a_large_file_is_read_only_if_it_begins_like_a_picture(
-    index: Index, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    video = index.root / "video.jpg"
-    video.write_bytes(b"\0\0\0\x20ftypisom")
-    os.truncate(video, MAX_FILE_BYTES)
-    large = write_picture(index.root / "large.bmp", seed=900)
-    os.truncate(large, PROBED_FIRST_BYTES + 1)
-    read: list[int] = []
-    sha256 = hashlib.sha256
-
-    def watched(data: bytes = b"") -> Any:
-        read.append(len(data))
-        return sha256(data)
-
-    monkeypatch.setattr(hashlib, "sha256", watched)
-    report = index.build()
-    assert [file.path for file in report.skipped] == ["video.jpg"]
-    assert report.skipped[0].reason.startswith("unsupported_format")
-    assert report.count == 13
-    assert max(read) == PROBED_FIRST_BYTES + 1
-
-
-@pytest.mark.parametrize("step", ["decode", "prepare"])
-def test_a_picture_that_memory_does_not_suffice_for_is_skipped(index: Index, step: str) -> None:
-    wide = write_picture(index.root / "wide.png", seed=901, size=(300, 20))
-    spy = Spy(index.encoder)
-    original = getattr(spy, step)
-
-    def fail(source: Any) -> Any:
-        if source in (wide.read_bytes(),) or getattr(source, "width", 0) == 300:
-            raise MemoryError
-        return original(source)
-
-    setattr(spy, step, fail)
-    report = index.build(encoder=spy)
-    assert report.count == 12
-    assert report.skipped == [("wide.png", "out_of_memory: there is not enough memory for this picture")]
-
-
-def test_a_batch_that_memory_does_not_suffice_for_is_halved(index: Index) -> None:
-    spy = Spy(index.encoder)
-    encode = spy.encode_arrays
-
-    def fail(batch: Any) -> Any:
-        if len(batch) > 3:
-            raise MemoryError
-        return encode(batch)
-
-    spy.encode_arrays = fail  # type: ignore[method-assign]
-    assert index.build(encoder=spy, batch_size=8).count == 12
-    assert sorted(shape[0] for shape in spy.batches) == [2, 2, 2, 2, 2, 2]
 
 
 def test_a_folder_without_pictures_never_replaces_an_index(index: Index) -> None:
@@ -343,12 +250,3 @@ def test_attribution_is_stored_in_the_manifest(index: Index) -> None:
     assert report.skipped == []
     with index.open() as store:
         assert store.catalog.manifest.attribution == "Pictures: OpenMoji, CC BY-SA 4.0"
-
-
-def test_a_date_after_2262_stops_nothing(index: Index) -> None:
-    file = index.root / "a" / "000.jpg"
-    os.utime(file, (2**34, 2**34))
-    assert file.stat().st_mtime_ns > 2**63
-    assert index.build().count == 12
-    assert index.build().indexed == 0
-    assert status(index.folder, index.encoder.fingerprint).changed == []

@@ -41,6 +41,30 @@ def test_a_folder_is_walked_without_hidden_names_links_out_and_loops(tmp_path: P
     }
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "@eaDir", "#recycle", "#Snapshot", "@Recycle", "$RECYCLE.BIN", "$Recycle.Bin", ".thumbnails",
+        ".Trash-1000", "__MACOSX", "lost+found", "System Volume Information", "Catalog Previews.lrdata",
+    ],
+)  # fmt: skip
+def test_copies_and_deleted_files_of_other_systems_are_ignored(tmp_path: Path, name: str) -> None:
+    for path in ("holiday/a.jpg", f"holiday/{name}/a.jpg/thumb.jpg", f"{name}/a.jpg"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).touch()
+    candidates, skipped = scan(tmp_path)
+    assert [file.path for file in candidates] == ["holiday/a.jpg"]
+    assert skipped == []
+
+
+def test_more_names_can_be_ignored_and_similar_ones_are_not(tmp_path: Path) -> None:
+    for path in ("raw/a.jpg", "Raw data/b.jpg", "c.draft.jpg", "recycle/d.jpg", "lost/e.jpg"):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).touch()
+    candidates, _ = scan(tmp_path, ignore=["RAW", "*.draft.*"])
+    assert [file.path for file in candidates] == ["Raw data/b.jpg", "lost/e.jpg", "recycle/d.jpg"]
+
+
 def test_a_name_that_is_not_text_is_reported_in_a_form_that_can_be_shown(tmp_path: Path) -> None:
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.jpg")).touch()
     assert scan(tmp_path) == ([], [("caf\\xe9.jpg", "its name is not UTF-8")])

@@ -32,6 +32,25 @@ class Index:
         return Store.open(self.folder, **options)
 
 
+class Spy:
+    """The encoder with a count of the pictures it encodes; `spoil` changes its features."""
+
+    def __init__(self, encoder: Encoder, spoil: Any = None) -> None:
+        self.name, self.fingerprint = encoder.name, encoder.fingerprint
+        self.decode, self.prepare = encoder.decode, encoder.prepare
+        self._encode, self._spoil = encoder.encode_arrays, spoil
+        self.batches: list[tuple[int, ...]] = []
+
+    def encode_arrays(self, batch: Any) -> Any:
+        self.batches.append(batch.shape)
+        features = self._encode(batch)
+        return features if self._spoil is None else self._spoil(features, self)
+
+    @property
+    def pictures(self) -> int:
+        return sum(shape[0] for shape in self.batches)
+
+
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("weights")

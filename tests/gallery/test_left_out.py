@@ -1,4 +1,4 @@
-"""Vitrine's own data below a gallery: uploads are private, whatever the path to DATA_DIR looks like."""
+"""Files that ``flask gallery`` leaves out: private data, whatever the path to it, and ignored names."""
 
 from __future__ import annotations
 
@@ -23,3 +23,12 @@ def test_uploads_below_the_gallery_become_no_items(tmp_path: Path) -> None:
     assert "12 pictures: 12 encoded" in runner.invoke(args=["gallery", "index", str(root)]).stdout
     evaluated = runner.invoke(args=["gallery", "evaluate", str(root), "--json"]).stdout
     assert json.loads(evaluated)["pictures"] == 12
+
+
+def test_names_to_ignore_can_be_passed(tmp_path: Path) -> None:
+    root = make_gallery(tmp_path / "pictures")
+    weights = write_tiny_checkpoint(tmp_path / "tiny.safetensors")
+    environ = {"DATA_DIR": str(tmp_path / "data"), "MODEL": "tiny", "MODEL_PATH": str(weights)}
+    command = ["gallery", "index", str(root), "--ignore", "a", "--ignore", "00*.png"]
+    done = create_app(load_settings(environ)).test_cli_runner().invoke(args=command)
+    assert "5 pictures: 5 encoded" in done.stdout
