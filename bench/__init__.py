@@ -1,1 +1,5 @@
-"""Measurements against named peers, side by side in one process: ``make bench``."""
+"""Benchmarks: Vitrine and other libraries, side by side in one process.
+
+``make bench`` runs `bench.run`, which writes the tables of docs/benchmarks.md. Imports `model`, `gallery` and
+`tests.support`; nothing imports it.
+"""

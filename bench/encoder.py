@@ -1,4 +1,4 @@
-"""The encoder against PyTorch eager and ONNX Runtime: same weights, same picture, same threads."""
+"""The encoder compared with PyTorch eager and ONNX Runtime: same weights, pictures and threads."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bench.report import Report, Row
 from model import Encoder, load_encoder
 from model.compare import compare
 
-NEEDED_GFLOP = 43.1  # a 224 px picture through ViT-B/14, the last block for the CLS token alone
+NEEDED_GFLOP = 43.1  # of a 224 px picture in ViT-B/14, with the last block for the CLS token alone
 MLP_SHAPE = (257, 768, 3072)
 ROUNDS = 21
 SECTION = "ViT-B/14"
@@ -41,7 +41,7 @@ def run(report: Report, threads: int) -> None:
 
 
 def run_bundled(report: Report, bundled: Path, threads: int) -> None:
-    """Measure the bundled model at its own size."""
+    """Measure the bundled model at its crop size."""
     import torch
 
     torch.set_num_threads(threads)
@@ -54,7 +54,7 @@ def run_bundled(report: Report, bundled: Path, threads: int) -> None:
 
 
 def run_start(report: Report) -> None:
-    """Load and encode once, in processes of their own: time to ready, and memory beside the weights."""
+    """Measure time and memory of loading and encoding once, in a new process each time."""
     with tempfile.TemporaryDirectory(dir=Path.cwd() / "build") as folder:
         _alone(report, random_base(Path(folder)))
 
@@ -112,7 +112,7 @@ ready = time.perf_counter() - start
 def resident(peak):
     status = pathlib.Path("/proc/self/status").read_text()
     return int(status.split("VmHWM:" if peak else "VmRSS:")[1].split()[0]) / 1024
-pathlib.Path("/proc/self/clear_refs").write_text("5")  # begin the peak anew: loading has one of its own
+pathlib.Path("/proc/self/clear_refs").write_text("5")  # reset the peak, which loading has raised
 loaded = resident(peak=False)
 encoder.encode_arrays(np.zeros((1, 3, 224, 224), np.float32))
 print(ready, loaded, resident(peak=True))

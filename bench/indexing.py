@@ -1,4 +1,4 @@
-"""Indexing against the encoder alone: how well decoding and thumbnails hide behind the products."""
+"""Indexing compared with the encoder alone: what decoding, thumbnails and writing add."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _one(
         report.add(
             "Indexing",
             Row(
-                f"{label}: pictures a second, index against encoder alone",
+                f"{label}: pictures per second, indexing and encoder alone",
                 f"{rate:.1f}",
                 f"encoder {alone:.1f}",
                 f"{rate / alone:.2f}",
@@ -64,7 +64,7 @@ def _encoder_rate(encoder: Encoder, batch: int = BATCH_SIZE) -> float:
 
 
 def _make_pictures(root: Path, count: int, size: tuple[int, int]) -> None:
-    """Write JPEG files with a photograph's spectrum: random fields at several scales, no two alike."""
+    """Write different JPEG files with a spectrum like that of photographs: random fields at two scales."""
     root.mkdir()
     rng = np.random.default_rng(0)
     for number in range(count):

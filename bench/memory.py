@@ -1,4 +1,4 @@
-"""Memory while a large gallery is indexed: of each picture its name and checksum may stay, nothing else."""
+"""Memory while a large gallery is indexed, which should hold only name and checksum of each picture."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ from PIL import Image
 from bench.report import Report, Row
 
 SECTION = "Memory of indexing"
-PICTURES, LOOKS = 50_000, (1_000, 10_000, 50_000)
+PICTURES, MEASURED_AT = 50_000, (1_000, 10_000, 50_000)
 _FOLDER = 1_000  # pictures in each
 
 _INDEX = """
 import pathlib, re, sys
 from gallery.indexing import build
 from model import load_encoder
-root, weights, looks = pathlib.Path(sys.argv[1]), sys.argv[2], set(map(int, sys.argv[3:]))
+root, weights, measured_at = pathlib.Path(sys.argv[1]), sys.argv[2], set(map(int, sys.argv[3:]))
 status = pathlib.Path("/proc/self/status")
-def look(done, _):
-    if done in looks:
+def measure(done, _):
+    if done in measured_at:
         print(int(re.search(r"VmRSS:\\s+(\\d+) kB", status.read_text())[1]) / 1024)
 encoder, thumbnails = load_encoder(weights), root / "thumbnails"
-build(root / "pictures", root / "index", encoder, thumbnails_dir=thumbnails, progress=look)
+build(root / "pictures", root / "index", encoder, thumbnails_dir=thumbnails, progress=measure)
 print(int(re.search(r"VmHWM:\\s+(\\d+) kB", status.read_text())[1]) / 1024)
 """
 
 
 def run(report: Report, bundled: Path) -> None:
-    """Index 50,000 small JPEGs with the bundled model, in a process of its own."""
+    """Index 50,000 small JPEGs with the bundled model, in a new process."""
     with tempfile.TemporaryDirectory(dir=Path.cwd() / "build") as folder:
         _make_pictures(Path(folder) / "pictures")
-        command = [sys.executable, "-c", _INDEX, folder, str(bundled), *map(str, LOOKS)]
+        command = [sys.executable, "-c", _INDEX, folder, str(bundled), *map(str, MEASURED_AT)]
         environment = os.environ | {"PYTHONPATH": str(Path.cwd())}
         done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     *seen, peak = map(float, done.stdout.split())
-    for count, resident in zip(LOOKS, seen, strict=True):
+    for count, resident in zip(MEASURED_AT, seen, strict=True):
         report.add(SECTION, Row(f"resident at picture {count:,} of {PICTURES:,}", f"{resident:.0f} MiB"))
     report.add(SECTION, Row("peak, writing the index included", f"{peak:.0f} MiB"))
 

@@ -1,4 +1,4 @@
-"""The same random weights in our encoder, in PyTorch and in ONNX Runtime."""
+"""Networks with the same random weights in our encoder, PyTorch and ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from tests.support.checkpoints import BASE, write_checkpoint
 
 Array = NDArray[np.float32]
 Network = Callable[[Array], Array]
-"""Preprocessed pictures (B, 3, H, W) to CLS features (B, D)."""
+"""Function from preprocessed pictures (B, 3, H, W) to CLS features (B, D)."""
 
 
 def random_base(folder: Path) -> Path:
-    """Write seeded random weights of ViT-B/14."""
+    """Write a checkpoint of ViT-B/14 with seeded random weights."""
     return write_checkpoint(folder / "base.safetensors", BASE)
 
 
 def pytorch(weights: Path) -> tuple[Any, Network]:
-    """Return transformers' module, and its CLS features by PyTorch eager."""
+    """Return the module of transformers, and a function that runs it in PyTorch eager."""
     import torch
 
     with open_weights(weights) as opened:
@@ -39,7 +39,7 @@ def pytorch(weights: Path) -> tuple[Any, Network]:
 
 
 def onnx_runtime(module: Any, side: int, path: Path, threads: int) -> Network:
-    """Export the module for one picture of side x side pixels and open it in ONNX Runtime."""
+    """Export the module for one picture of side x side pixels, and open it in ONNX Runtime."""
     import onnxruntime
     import torch
 

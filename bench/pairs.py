@@ -1,7 +1,7 @@
-"""Fair timing: two ways of doing the same thing, in turn, in one process.
+"""Fair timing of two implementations, in turn, in one process.
 
-A shared machine changes its speed from one second to the next, so a single time says little. Ours and the
-peer's runs alternate; what is reported is the median of each and the median of the ratios round by round.
+The speed of a shared machine changes from one second to the next, so a single time tells little. Runs of ours
+and of the peer alternate; the results are the median of each, and the median of the ratios of each round.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from statistics import median
 
 @dataclass(frozen=True)
 class Pair:
-    """Medians of one comparison; times in seconds."""
+    """Medians of one comparison: seconds of ours and of the peer, and the ratio of the two."""
 
     ours: float
     peer: float
@@ -35,21 +35,28 @@ def paired(
     pause: float = 0.05,
     burst: int = 1,
 ) -> Pair:
-    """Run both in turn `rounds` times after one warm-up each.
+    """Run both in turn `rounds` times, after one warm-up each.
 
     Parameters
     ----------
+    ours, peer : callable
+        What to time.
+    rounds : int
     pause : float
-        Seconds between the two: thread pools that spin after their work, as OpenMP's do, must not slow
-        down what follows.
+        Seconds between the two, so that thread pools which spin after their work, as OpenMP's do, do not slow
+        down the next call.
     burst : int
-        Calls in a row, of which the median counts: a pool that has gone to sleep in the pause takes longer
-        to wake than a short call takes.
+        Calls in a row, of which the median counts: waking a pool that fell asleep in the pause can take
+        longer than a short call.
+
+    Returns
+    -------
+    Pair
     """
     ours(), peer()
     mine, other = [], []
     for turn in range(rounds):
-        # The order changes each round, so that neither always finds the other's cache.
+        # The order alternates, so that neither always runs with a cache that the other has filled.
         for which in ("ours", "peer") if turn % 2 == 0 else ("peer", "ours"):
             time.sleep(pause)
             work, times = (ours, mine) if which == "ours" else (peer, other)

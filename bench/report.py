@@ -1,4 +1,4 @@
-"""One table of figures, as Markdown, with the machine it was measured on."""
+"""Tables of figures as Markdown, with a description of the machine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BEGIN, END = "<!-- measured by `make bench`: begin -->", "<!-- measured by `make
 
 @dataclass
 class Row:
-    """One figure: what was measured, ours, the peer's, their ratio and what was to be reached."""
+    """One figure: its name, our value, the peer's, the ratio of the two, and the target."""
 
     figure: str
     ours: str
@@ -25,25 +25,25 @@ class Row:
 
     @classmethod
     def of(cls, figure: str, pair: Pair, peer: str, target: str = "") -> Row:
-        """Make the row of a comparison of times."""
+        """Return the row of a comparison of times."""
         return cls(
             figure, milliseconds(pair.ours), f"{peer} {milliseconds(pair.peer)}", f"{pair.ratio:.2f}", target
         )
 
 
 def milliseconds(seconds: float) -> str:
-    """Write a time with three digits."""
+    """Format a time with three digits."""
     return f"{seconds * 1e3:.3g} ms" if seconds < 1 else f"{seconds * 1e3:,.0f} ms"
 
 
 @dataclass
 class Report:
-    """Rows by section, printed as they come."""
+    """Rows by section, printed as they are added."""
 
     sections: dict[str, list[Row]] = field(default_factory=dict)
 
     def add(self, section: str, row: Row) -> None:
-        """Add one row and show it at once: a run takes minutes."""
+        """Add a row and print it at once, since a run takes minutes."""
         self.sections.setdefault(section, []).append(row)
         print(
             f"{section:12} {row.figure:62} {row.ours:>14} {row.peer:>24} {row.ratio:>8} {row.target:>10}",
@@ -51,7 +51,7 @@ class Report:
         )
 
     def markdown(self) -> dict[str, str]:
-        """Return each section's table, headed by the machine."""
+        """Return the table of each section, with a line about the machine before it."""
         tables = {}
         for section, rows in self.sections.items():
             lines = [f"### {section}", "", f"{machine()}.", ""]
@@ -63,12 +63,12 @@ class Report:
         return tables
 
     def write(self, path: Path) -> None:
-        """Put the sections that were measured into a document; others, and the words around, stay."""
+        """Replace the measured sections in a document, and keep the others and the text around them."""
         text = path.read_text()
         pattern = re.compile(re.escape(BEGIN) + "(.*?)" + re.escape(END), re.DOTALL)
         found = pattern.search(text)
         if not found:
-            raise SystemExit(f"{path} has no line {BEGIN!r}; nothing was written")
+            raise SystemExit(f"{path} has no line {BEGIN!r}, so nothing was written")
         before = [part.strip() + "\n" for part in re.split(r"^(?=### )", found[1], flags=re.MULTILINE)]
         tables = {part[4:].partition("\n")[0]: part for part in before if part.startswith("### ")}
         measured = "\n".join((tables | self.markdown()).values())
@@ -76,7 +76,7 @@ class Report:
 
 
 def machine() -> str:
-    """Describe processor, cores, system and the library that does the products."""
+    """Describe the processor, its cores, the system, and the BLAS library."""
     import numpy
     import threadpoolctl
 

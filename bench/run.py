@@ -1,4 +1,4 @@
-"""``make bench``: every figure of docs/benchmarks.md, in pairs, in one run."""
+"""``make bench``: measure the figures of docs/benchmarks.md."""
 
 from __future__ import annotations
 
@@ -12,19 +12,21 @@ SIZES = (14_000, 140_000, 1_000_000, 1_400_000)
 
 
 def main() -> None:
-    """Run the chosen parts and write the table."""
+    """Run the chosen parts and write their tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="all unless named")
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="default: all")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument(
-        "--largest", type=int, default=1_400_000, help="vectors in the largest search, 3 KB each"
+        "--largest", type=int, default=1_400_000, help="vectors in the largest search, of 3 KB each"
     )
-    parser.add_argument("--dry", action="store_true", help="print only; leave docs/benchmarks.md as it is")
+    parser.add_argument(
+        "--dry", action="store_true", help="print the figures without writing docs/benchmarks.md"
+    )
     chosen = parser.parse_args()
-    # Before NumPy is imported, so that every library finds the same number.
+    # Before NumPy is imported, so that all libraries use the same number.
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = str(chosen.threads)
-    # OpenBLAS chooses its kernels by the processor, as the peers' libraries do, not by what the shell says.
+    # Let OpenBLAS choose its kernels by the processor, as the peers' libraries do, and not by the shell.
     for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
         os.environ.pop(name, None)
     (ROOT / "build").mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""Exact Top-10: ours against faiss-cpu's IndexFlatIP and one plain pass of sgemv, on the same threads."""
+"""Exact top-10 search compared with IndexFlatIP of faiss-cpu and with a single sgemv, on the same threads."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from bench.report import Report, Row, milliseconds
 from gallery.engines.exact import ExactEngine
 
 DIM, TOP = 768, 10
-CHECKED = 200_000  # vectors up to which the answer is compared with brute force in float64
-BURST = 7  # searches in a row: one that nothing came before is slower, ours and the peer's
+CHECKED = 200_000  # up to so many vectors, the result is compared with brute force in float64
+BURST = 7  # searches in a row: the first after a pause is slower, in both libraries
 SECTION = "Search"
 
 
 def run(report: Report, sizes: tuple[int, ...], threads: int) -> None:
-    """Measure one query at each size over unit vectors in a mapped file, and many at the smallest."""
+    """Measure one query over unit vectors in a mapped file at each size, and many queries at the smallest."""
     import faiss
 
     faiss.omp_set_num_threads(threads)
@@ -44,7 +44,7 @@ def _one_query(report: Report, matrix: np.ndarray, index: object) -> None:
     if size <= CHECKED:
         expected = np.argsort(-(matrix.astype(np.float64) @ query[0]), kind="stable")[:TOP]
         if not np.array_equal(engine.search(query, TOP).rows[0], expected):
-            raise SystemExit(f"the search at {size:,} vectors is not that of float64")
+            raise SystemExit(f"the search over {size:,} vectors differs from float64")
     rounds = 31 if size <= 20_000 else 11 if size <= 200_000 else 5
     scores = np.empty(size, np.float32)
     faiss = paired(lambda: engine.search(query, TOP), lambda: index.search(single, TOP), rounds, burst=BURST)
@@ -56,7 +56,8 @@ def _one_query(report: Report, matrix: np.ndarray, index: object) -> None:
     report.add(SECTION, Row.of(label, sgemv, "one sgemv", "<= 1.15"))
     read = timed(lambda: np.add.reduce(matrix.view(np.int32).reshape(-1)[::16]))
     report.add(
-        SECTION, Row(f"one thread touching each line of {matrix.nbytes / 1e9:.2f} GB", milliseconds(read))
+        SECTION,
+        Row(f"one thread reading each cache line of {matrix.nbytes / 1e9:.2f} GB", milliseconds(read)),
     )
 
 
@@ -68,7 +69,7 @@ def _many_queries(report: Report, matrix: np.ndarray, index: object) -> None:
 
 
 def _unit_vectors(path: Path, size: int) -> np.ndarray:
-    """Write seeded unit vectors block by block, and return them mapped."""
+    """Write seeded unit vectors block by block, and return them as a mapped array."""
     rng = np.random.default_rng(0)
     matrix = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(size, DIM))
     for start in range(0, size, 65_536):

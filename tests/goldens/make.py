@@ -1,10 +1,10 @@
-"""Make the golden arrays in ``tests/goldens`` with PyTorch and transformers.
+"""Write the golden arrays in ``tests/goldens`` with PyTorch and transformers.
 
 Run in the environment of ``make parity``::
 
     .venv-peers/bin/python -m tests.goldens.make
 
-`make test` compares against what this wrote, so that exactness is proved where PyTorch is not installed.
+`make test` compares with these files, so that exactness is tested without PyTorch.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""Seeded random checkpoints of every kind, small and quick, in every layout and format.
+"""Small random checkpoints of every kind, layout and format, always with the same numbers.
 
-The numbers make every part of the network matter: LayerScale 0.1 to 1, norm weights 0.5 to 1.5, no bias zero.
+Every part of the network influences the result: LayerScale is 0.1 to 1, norm weights are 0.5 to 1.5, no bias
+is zero.
 """
 
 from __future__ import annotations
@@ -36,11 +37,11 @@ KINDS = {
 """A tiny configuration of every kind."""
 
 BASE = ViTConfig(width=768, depth=12, heads=12, hidden=3072, mlp="gelu", patch=PATCH, grid=37)
-"""DINOv2 ViT-B/14's real configuration."""
+"""The configuration of DINOv2 ViT-B/14."""
 
 
 def random_tensors(config: ViTConfig, seed: int = 0) -> Tensors:
-    """Random parameters under the official names, float32, with a mask token as every checkpoint has one."""
+    """Return random parameters by their official names, float32, with the mask token that real files have."""
     rng = np.random.default_rng(seed)
     tensors = {name: _random(rng, name, shape) for name, shape in config.shapes().items()}
     tensors["mask_token"] = _random(rng, "mask_token", (1, config.width))
@@ -55,14 +56,14 @@ def _random(rng: np.random.Generator, name: str, shape: tuple[int, ...]) -> NDAr
     numbers = rng.standard_normal(shape, dtype=np.float32)
     if name.endswith("bias"):
         return numbers * np.float32(0.1)
-    if name.endswith("weight"):  # keeps each layer's output as large as its input
+    if name.endswith("weight"):  # keeps the scale from layer to layer
         return numbers * np.float32(np.prod(shape[1:]) ** -0.5)
     return numbers * np.float32(0.5)
 
 
 def in_layout(tensors: Tensors, layout: Layout) -> Tensors:
-    """Rename official tensors to `layout`, splitting those that it keeps apart."""
-    renamed = {}
+    """Rename official tensors as in `layout`, and split those that it keeps in parts."""
+    renamed: Tensors = {}
     for name, tensor in tensors.items():
         sources = layout.sources(name)
         shape = (1, *tensor.shape[1:]) if name == "mask_token" else tensor.shape
@@ -72,7 +73,7 @@ def in_layout(tensors: Tensors, layout: Layout) -> Tensors:
 
 
 def write_tensors(path: Path, tensors: Tensors, metadata: dict[str, str] | None = None) -> Path:
-    """Write a file of the format that the suffix names; only ``.safetensors`` keeps metadata."""
+    """Write a file in the format of its suffix; only ``.safetensors`` can hold metadata."""
     if path.suffix == ".safetensors":
         save_file(tensors, path, metadata)
     elif path.suffix == ".npz":
@@ -87,7 +88,7 @@ def write_checkpoint(
 ) -> Path:
     """Write a random checkpoint of this configuration.
 
-    The number of heads goes into ``.safetensors`` metadata; for the other formats it must be width / 64.
+    The metadata of ``.safetensors`` has the number of heads; in the other formats it must be width / 64.
     """
     tensors = in_layout(random_tensors(config, seed), layout)
     if half:
@@ -96,16 +97,24 @@ def write_checkpoint(
 
 
 def write_tiny_checkpoint(path: Path, *, seed: int = 0, **changes: Any) -> Path:
-    """Write a checkpoint that encodes a picture in milliseconds: width 64, depth 2, made for 70 x 70 pixels.
+    """Write a checkpoint that encodes a picture in milliseconds: width 64, depth 2, for 70 x 70 pixels.
 
-    `changes` replaces fields of `ViTConfig`.
+    `changes` are other values for fields of `ViTConfig`.
     """
-    fields = {"width": 64, "depth": 2, "heads": 1, "hidden": 256, "mlp": "gelu", "patch": PATCH, "grid": 5}
+    fields: dict[str, Any] = {
+        "width": 64,
+        "depth": 2,
+        "heads": 1,
+        "hidden": 256,
+        "mlp": "gelu",
+        "patch": PATCH,
+        "grid": 5,
+    }
     return write_checkpoint(path, ViTConfig(**(fields | changes)), seed=seed)
 
 
 class MemoryCheckpoint:
-    """A checkpoint that lies in no file: what `model.checkpoints.weights.Weights` reads from."""
+    """A `model.checkpoints.files.Checkpoint` in memory."""
 
     def __init__(self, tensors: Tensors) -> None:
         self.tensors = tensors
@@ -121,17 +130,17 @@ class MemoryCheckpoint:
 
 
 def memory_weights(config: ViTConfig, tensors: Tensors) -> Weights:
-    """What `model.checkpoints.weights.open_weights` yields for a file with these official tensors."""
+    """Return what `open_weights` would yield for a file with these official tensors."""
     return Weights(config, OFFICIAL, {}, Path("memory"), MemoryCheckpoint(tensors))
 
 
 def build_vit(
     config: ViTConfig, tensors: Tensors, positions: PositionMode = "official", threads: int | None = None
 ) -> VisionTransformer:
-    """The network with these official tensors, without the way over a file."""
+    """Build the network from official tensors, without a file."""
     return VisionTransformer(config, fold(memory_weights(config, tensors)), positions, threads)
 
 
 def random_pixels(*shape: int, seed: int = 1) -> NDArray[np.float32]:
-    """Numbers as large as those of normalised pictures."""
+    """Return random numbers of the scale of normalised pictures."""
     return np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)

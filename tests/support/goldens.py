@@ -1,4 +1,4 @@
-"""What the golden arrays were made of: `tests.goldens.make` and the tests that read them agree here."""
+"""Inputs of the golden arrays, shared by `tests.goldens.make` and the tests that read them."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from tests.support.checkpoints import Tensors
 GOLDENS = Path(__file__).parents[1] / "goldens"
 
 KIND_SHAPES = [(1, 3, 70, 70), (1, 3, 42, 84)]
-"""Pixels (B, 3, H, W) that each tiny kind encodes."""
+"""Shapes of the pixels (B, 3, H, W) that every tiny kind encodes."""
 
 BASE_SIZES = [(224, 224), (518, 518), (224, 336)]
-"""Height and width that ViT-B/14 encodes."""
+"""Heights and widths that ViT-B/14 encodes."""
 
 
 class Bicubic(NamedTuple):
-    """One interpolation of the 37 x 37 table."""
+    """An interpolation of the 37 x 37 table."""
 
     height: int
     width: int
@@ -45,7 +45,7 @@ BICUBIC_CASES = {
 
 
 class Processed(NamedTuple):
-    """One picture through transformers' image processor."""
+    """A picture and the settings of the image processor of transformers."""
 
     mode: str
     width: int
@@ -68,12 +68,12 @@ PROCESSED = {
 
 
 def bicubic_table() -> NDArray[np.float32]:
-    """A random table, (37, 37, 2)."""
+    """Return a random table, (37, 37, 2)."""
     return np.random.default_rng(3).standard_normal((37, 37, 2), dtype=np.float32)
 
 
 def golden_picture(width: int, height: int) -> Image.Image:
-    """A picture with smooth parts, hard edges and noise."""
+    """Return a picture with smooth parts, hard edges and noise."""
     y, x = np.mgrid[0:height, 0:width]
     noise = np.random.default_rng(width * height).integers(0, 60, (height, width, 3))
     waves = [np.sin(x / 5) * 70 + 90, np.cos(y / 7) * 70 + 90, ((x // 8 + y // 8) % 2) * 150]
@@ -81,7 +81,7 @@ def golden_picture(width: int, height: int) -> Image.Image:
 
 
 def numbers_digest(tensors: Tensors) -> str:
-    """Tells whether random numbers are still those that the golden arrays were made with."""
+    """Return a checksum of random numbers, which shows whether NumPy still generates the same ones."""
     digest = hashlib.sha256()
     for name in sorted(tensors):
         digest.update(np.ascontiguousarray(tensors[name].reshape(-1)[:1000]).tobytes())
@@ -90,13 +90,13 @@ def numbers_digest(tensors: Tensors) -> str:
 
 @cache
 def golden(file: str) -> dict[str, NDArray[Any]]:
-    """All arrays of one golden file."""
+    """Return all arrays of a golden file."""
     with np.load(GOLDENS / f"{file}.npz", allow_pickle=False) as arrays:
         return dict(arrays)
 
 
 def distances(found: NDArray[Any], expected: NDArray[Any]) -> tuple[float, float]:
-    """1 - cosine (the worst of all tokens), and the largest absolute difference."""
+    """Return 1 - cosine of the worst token, and the largest absolute difference."""
     a = found.reshape(-1, found.shape[-1]).astype(np.float64)
     b = expected.reshape(-1, expected.shape[-1]).astype(np.float64)
     cosine = (a * b).sum(axis=1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)

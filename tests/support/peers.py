@@ -1,4 +1,4 @@
-"""The same network in PyTorch: transformers' own, and the official one by its operations."""
+"""The network in PyTorch, as in transformers and as in dinov2, to compare ours with."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OFFSET = 0.1  # dinov2's interpolate_offset of the models without registers
 def transformers_tokens(
     config: ViTConfig, tensors: Tensors, pixels: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """All tokens by transformers."""
+    """Return all tokens computed by transformers."""
     with torch.inference_mode():
         return transformers_model(memory_weights(config, tensors))(
             torch.from_numpy(pixels)
@@ -33,7 +33,7 @@ def transformers_tokens(
 
 
 def official_tokens(config: ViTConfig, tensors: Tensors, pixels: Array) -> Array:
-    """All tokens by the official network's operations (dinov2/models/vision_transformer.py)."""
+    """Return all tokens computed with the operations of dinov2/models/vision_transformer.py."""
     p = {name: torch.from_numpy(tensor) for name, tensor in tensors.items()}
     with torch.inference_mode():
         return _official(config, p, torch.from_numpy(pixels)).numpy()
@@ -58,7 +58,7 @@ def _official(config: ViTConfig, p: Mapping[str, Tensor], pixels: Tensor) -> Ten
 
 
 def official_positions(table: Tensor, h: int, w: int, registers: bool) -> Tensor:
-    """`interpolate_pos_encoding` of the official network, (1, h w, D)."""
+    """Interpolate positions like `interpolate_pos_encoding` of dinov2; return (1, h w, D)."""
     grid = math.isqrt(table.shape[1])
     if (h, w) == (grid, grid):
         return table
@@ -73,12 +73,12 @@ def official_positions(table: Tensor, h: int, w: int, registers: bool) -> Tensor
 
 
 def _attention(config: ViTConfig, p: Mapping[str, Tensor], x: Tensor) -> Tensor:
-    q, k, v = (
+    query, key, value = (
         functional.linear(x, p["attn.qkv.weight"], p["attn.qkv.bias"])
         .unflatten(-1, (3, config.heads, -1))
         .permute(2, 0, 3, 1, 4)
     )
-    x = functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+    x = functional.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
     return functional.linear(x, p["attn.proj.weight"], p["attn.proj.bias"])
 
 
@@ -95,7 +95,7 @@ def _norm(config: ViTConfig, p: Mapping[str, Tensor], name: str, x: Tensor) -> T
 
 
 def image_processor(resize: int, crop: int, *, do_resize: bool = True) -> BitImageProcessorPil:
-    """Transformers' image processor with DINOv2's settings."""
+    """Return the image processor of transformers with the settings of DINOv2."""
     return BitImageProcessorPil(
         size={"shortest_edge": resize},
         crop_size={"height": crop, "width": crop},

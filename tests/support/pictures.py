@@ -1,4 +1,4 @@
-"""Odd and hostile pictures, crafted byte by byte where no encoder would make them."""
+"""Unusual and malicious pictures, built byte by byte where no encoder would write them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ORIENTATION = 0x0112
 
 
 def scene(width: int = 64, height: int = 48) -> Image.Image:
-    """Four quarters of different colours, so that every turn and mirror image shows."""
+    """Return a picture of four quarters in different colours, which shows every rotation and reflection."""
     image = Image.new("RGB", (width, height), GREY)
     image.paste(RED, (0, 0, width // 2, height // 2))
     image.paste(GREEN, (width // 2, 0, width, height // 2))
@@ -23,7 +23,7 @@ def scene(width: int = 64, height: int = 48) -> Image.Image:
 
 
 def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
-    """`image` as a file of format `kind`."""
+    """Return `image` as a file of the format `kind`."""
     if kind == "HEIF":
         import pillow_heif
 
@@ -34,26 +34,26 @@ def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
 
 
 def turned(orientation: int, kind: str, width: int = 64, height: int = 48) -> bytes:
-    """A file whose pixels lie as `orientation` (EXIF, 1 to 8) says; seen upright it is `scene()`."""
+    """Return a file with this EXIF orientation, 1 to 8, that is `scene()` when it is upright."""
     undo = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # the value is a PIL.Image.Transpose
     image = scene(width, height)
     if orientation in undo:
         image = image.transpose(Image.Transpose(undo[orientation]))
     exif = image.getexif()
     exif[ORIENTATION] = orientation
-    # The HEIF encoder turns the orientation into a transformation of its own only where the image carries it.
+    # The HEIF encoder writes the orientation as a transformation, if the image has it.
     return encoded(image, kind) if kind == "HEIF" else encoded(image, kind, exif=exif)
 
 
 def same_scene(image: Image.Image, tolerance: int = 12) -> bool:
-    """Whether `image` is `scene()` of its own size, looked at in the middle of each quarter."""
+    """Return whether `image` is `scene()` of its size, judged by the middle of each quarter."""
     width, height = image.size
     expected = scene(width, height)
     middles = [(x * width // 4, y * height // 4) for x in (1, 3) for y in (1, 3)]
     return all(
-        abs(found - wanted) <= tolerance
+        abs(actual - value) <= tolerance
         for place in middles
-        for found, wanted in zip(image.getpixel(place), expected.getpixel(place), strict=True)
+        for actual, value in zip(image.getpixel(place), expected.getpixel(place), strict=True)
     )
 
 
@@ -67,48 +67,48 @@ def png(
     interlaced: bool = False,
     before: Iterable[tuple[bytes, bytes]] = (),
 ) -> bytes:
-    """A PNG of the size claimed, with `pixels` as its data, whatever they hold, and chunks `before` it."""
+    """Return a PNG that claims a size and has any `pixels` as its data, and chunks `before` it."""
     header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, interlaced)
     chunks = [(b"IHDR", header), *before, (b"IDAT", zlib.compress(pixels, 9)), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(kind, data) for kind, data in chunks)
 
 
 def png_chunk(kind: bytes, data: bytes) -> bytes:
-    """One chunk, with its length and its checksum."""
+    """Return a chunk with its length and checksum."""
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
 def png_bomb(width: int, height: int) -> bytes:
-    """A few hundred kilobytes that decode, truly, to width x height black pixels."""
+    """Return a few hundred kilobytes that really decode to width x height black pixels."""
     return png(width, height, bytes((width * 3 + 1) * height))
 
 
 def png_text_bomb() -> bytes:
-    """One pixel, and a compressed text of 128 MB."""
+    """Return one pixel with a compressed text of 128 MB."""
     text = b"comment\0\0" + zlib.compress(bytes(128 << 20), 9)
     return png(1, 1, b"\0\1\2\3", before=[(b"zTXt", text)])
 
 
 def png_many_texts() -> bytes:
-    """One pixel, and 90 compressed texts, each of a size that is allowed, 80 MB together."""
+    """Return one pixel with 90 compressed texts of an allowed size, together 80 MB."""
     text = b"comment\0\0" + zlib.compress(bytes(900_000), 9)
     return png(1, 1, b"\0\1\2\3", before=[(b"zTXt", text)] * 90)
 
 
 def png_profile_bomb() -> bytes:
-    """One pixel, and a colour profile of 128 MB."""
+    """Return one pixel with a colour profile of 128 MB."""
     return png(1, 1, b"\0\1\2\3", before=[(b"iCCP", b"profile\0\0" + zlib.compress(bytes(128 << 20), 9))])
 
 
 def gif(width: int, height: int, frames: int = 1) -> bytes:
-    """A GIF of the canvas claimed, with `frames` frames of one pixel: 43 bytes for one, 24 for each more."""
+    """Return a GIF that claims a canvas and has frames of one pixel: 43 bytes, 24 for each further one."""
     frame = b"!\xf9\x04\0\0\0\0\0,\0\0\0\0\1\0\1\0\0\2\2D\1\0"
     canvas = struct.pack("<HHBBB", width, height, 0x80, 0, 0) + b"\0\0\0\xff\xff\xff"
     return b"GIF89a" + canvas + frame * frames + b";"
 
 
 def tiff_bomb(width: int, height: int) -> bytes:
-    """A TIFF header of the size claimed, with one empty strip."""
+    """Return a TIFF header that claims a size, with one empty strip."""
     entries = ((256, 4, width), (257, 4, height), (258, 3, 8), (259, 3, 1), (262, 3, 1), (273, 4, 8))
     entries += ((277, 3, 1), (278, 4, height), (279, 4, 1))
     directory = struct.pack("<H", len(entries))
@@ -117,12 +117,12 @@ def tiff_bomb(width: int, height: int) -> bytes:
 
 
 def bmp_bomb(width: int, height: int) -> bytes:
-    """A BMP header of the size claimed, and no pixels."""
+    """Return a BMP header that claims a size, without pixels."""
     return b"BM" + struct.pack("<IIIIiiHHIIIIII", 54, 0, 54, 40, width, height, 1, 24, 0, 0, 0, 0, 0, 0)
 
 
 def webp_bomb(width: int, height: int) -> bytes:
-    """A WebP animation of the canvas claimed, around two frames of two pixels."""
+    """Return a WebP animation that claims a canvas, with two frames of two pixels."""
     frames = [Image.new("RGB", (2, 1), colour) for colour in (RED, BLUE)]
     data = bytearray(encoded(frames[0], "WEBP", save_all=True, append_images=frames[1:]))
     assert data[12:16] == b"VP8X"
@@ -131,7 +131,7 @@ def webp_bomb(width: int, height: int) -> bytes:
 
 
 def foreign_files() -> dict[str, bytes]:
-    """Files that Pillow, a browser or a viewer would open, of formats that are not let in."""
+    """Return files that Pillow, a browser or a viewer would open, of formats that are not accepted."""
     plain = scene()
     return {
         "eps": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(/etc/passwd) (r) file\n%%EOF\n",
@@ -153,7 +153,7 @@ def foreign_files() -> dict[str, bytes]:
 
 
 def polyglot() -> bytes:
-    """A GIF that is a page with a script too."""
+    """Return a GIF that is also a page with a script."""
     page = b"<html><script>alert(document.domain)</script></html>"
     comment = b"!\xfe" + bytes([len(page)]) + page + b"\0"
     plain = gif(1, 1)
@@ -162,7 +162,7 @@ def polyglot() -> bytes:
 
 
 class CountingFile(io.BytesIO):
-    """Counts what is read, so that a test can say 'in constant time' without a clock."""
+    """A file that counts the bytes read, so that a test can check constant time without a clock."""
 
     bytes_read = 0
 

@@ -1,4 +1,4 @@
-"""Writing ``.pth`` files without PyTorch, well-formed and otherwise."""
+"""Writer of ``.pth`` files without PyTorch, well-formed or not."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def write_pth(path: Path, tensors: Mapping[str, NDArray[Any]]) -> Path:
 
 
 def write_pth_parts(path: Path, table: bytes, storages: list[bytes]) -> Path:
-    """Put a pickle and raw storages together as a ``.pth``."""
+    """Write a ``.pth`` with this pickle and these raw storages."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as file:
         file.writestr("archive/data.pkl", table)
         file.writestr("archive/byteorder", "little")
@@ -37,7 +37,7 @@ def write_pth_parts(path: Path, table: bytes, storages: list[bytes]) -> Path:
 
 
 class PthPickle:
-    """Writes the instructions, protocol 2, of a pickled dictionary of tensors, one by one."""
+    """Builder of the pickle of a dictionary of tensors, in protocol 2, instruction by instruction."""
 
     def __init__(self) -> None:
         self._out = io.BytesIO()
@@ -70,20 +70,20 @@ class PthPickle:
 
 
 def global_name(module: str, name: str) -> bytes:
-    """The instruction that names a global."""
+    """Return the instruction that pushes a global."""
     return pickle.GLOBAL + f"{module}\n{name}\n".encode()
 
 
 def text(value: str) -> bytes:
-    """The instruction that pushes a string."""
+    """Return the instruction that pushes a string."""
     return pickle.BINUNICODE + len(value.encode()).to_bytes(4, "little") + value.encode()
 
 
 def integer(value: int) -> bytes:
-    """The instruction that pushes a number below 2**31."""
+    """Return the instruction that pushes a number below 2**31."""
     return pickle.BININT + value.to_bytes(4, "little")
 
 
 def integers(values: Iterable[int]) -> bytes:
-    """The instructions that push a tuple of numbers."""
+    """Return the instructions that push a tuple of numbers."""
     return pickle.MARK + b"".join(map(integer, values)) + pickle.TUPLE
