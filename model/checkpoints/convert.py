@@ -1,4 +1,7 @@
-"""Any checkpoint to safetensors with official names: float32, which loads fastest, float16 or 8 bits."""
+"""Conversion of any checkpoint to safetensors with official names, in float32, float16 or 8 bits.
+
+``flask model convert`` and `model.checkpoints.fetch` call `convert`. Of these types, float32 loads fastest.
+"""
 
 from __future__ import annotations
 
@@ -24,29 +27,29 @@ _ITEM_BYTES = {"F32": 4, "F16": 2, "I8": 1}
 def convert(source: Path, target: Path, storage: StorageType = "float32") -> ViTConfig:
     """Rewrite a checkpoint of any format and layout as safetensors.
 
-    What the tensors do not tell (heads, epsilon, sizes of the preprocessing, positions), and what a file
-    beside the source may have told, goes into the metadata. One tensor at a time is in memory, and `target`
-    gets its name when it is complete.
+    What the tensors do not tell (heads, epsilon, preprocessing sizes, positions) goes into the metadata, also
+    if it comes from a file beside the source. Only one tensor is in memory at a time, and `target` appears
+    when it is complete.
 
     Parameters
     ----------
     source : Path
         ``.pth``, ``.npz`` or ``.safetensors``.
     target : Path
-        A ``.safetensors`` file; its folder must be there.
+        A ``.safetensors`` file; its folder must exist.
     storage : {"float32", "float16", "int8"}
-        How numbers are stored. With ``int8``, matrices are, each row with a float32 scale; biases, norms,
-        tokens and positions, which are less than one number in a hundred, stay float32.
+        How numbers are stored. With ``int8``, matrices have 8 bits and a float32 scale for each row. Biases,
+        norms, tokens and positions, less than one number in a hundred, stay float32.
 
     Returns
     -------
     ViTConfig
-        What the checkpoint holds.
+        Hyperparameters of the checkpoint.
 
     Raises
     ------
     CheckpointError
-        The source is no ViT, the target cannot be written, or a number is too large for `storage`.
+        The source is not a ViT, the target cannot be written, or a number is too large for `storage`.
 
     References
     ----------
@@ -79,7 +82,7 @@ def _metadata(weights: Weights) -> dict[str, str]:
 
 
 def _write(file: IO[bytes], weights: Weights, storage: StorageType, metadata: dict[str, str]) -> None:
-    """Write the header, whose offsets follow from the shapes, and then tensor after tensor."""
+    """Write the header, whose offsets follow from the shapes, then one tensor after the other."""
     header: dict[str, object] = {"__metadata__": metadata}
     end = 0
     for name, shape in weights.config.shapes().items():
@@ -98,14 +101,14 @@ def _write(file: IO[bytes], weights: Weights, storage: StorageType, metadata: di
 def _layout(
     name: str, shape: tuple[int, ...], storage: StorageType
 ) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Names, types and shapes of the tensors that a parameter is stored as."""
+    """Return names, types and shapes of the tensors that store a parameter."""
     if storage == "int8" and is_matrix(name, shape):
         return {name: ("I8", shape), name + SCALE: ("F32", shape[:1])}
     return {name: ("F16" if storage == "float16" else "F32", shape)}
 
 
 def _stored(weights: Weights, name: str, dtype: str) -> tuple[NDArray[Any], ...]:
-    """The arrays that `_layout` announces, little-endian."""
+    """Return the arrays of these tensors, little-endian."""
     numbers = weights.read(name)
     if dtype == "I8":
         try:

@@ -1,7 +1,7 @@
 """Storage types of checkpoints: matrices of 8-bit integers with a scale for each row.
 
-Called by the reader and by whatever writes checkpoints. ``matrix = q * scale[row]`` takes a quarter of
-float32's bytes; no number moves by more than half a step, which is 1/254 of the largest in its row.
+``matrix = q * scale[row]`` takes a quarter of the bytes of float32, and no number changes by more than half a
+step, 1/254 of the largest in its row. The readers and `model.checkpoints.convert` call this.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _MAX_SCALE = float(np.finfo(np.float32).max) / 128
 
 
 def is_matrix(name: str, shape: tuple[int, ...]) -> bool:
-    """Return whether the parameter `name` is stored in 8 bits where that is chosen: the weights of maps."""
+    """Return whether ``int8`` stores the parameter `name` in 8 bits: the weights of linear maps."""
     return name.endswith(".weight") and len(shape) >= 2
 
 
@@ -60,7 +60,7 @@ def quantise(matrix: NDArray[Any]) -> tuple[NDArray[np.int8], NDArray[np.float32
 def dequantise(
     shape: tuple[int, ...], scale: NDArray[np.float32], fill: Callable[[NDArray[np.int8]], None]
 ) -> NDArray[np.float32]:
-    """Widen an 8-bit matrix, a few rows at a time, so that no second copy is in memory.
+    """Convert an 8-bit matrix to float32, a few rows at a time, so that memory never holds a second copy.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def dequantise(
 
 
 def check_scale(scale: NDArray[np.float32]) -> None:
-    """Refuse scales that make no sense.
+    """Check that scales are valid.
 
     Raises
     ------

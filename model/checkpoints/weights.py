@@ -50,7 +50,7 @@ class Weights:
 
     @property
     def storage(self) -> str:
-        """The types that the file stores numbers in, that of most of them first: ``int8 and float32``."""
+        """The types of the stored numbers, the most frequent first, such as ``int8 and float32``."""
         sizes = Counter[str]()
         for name, shape in self._file.shapes.items():
             sizes[self._file.dtypes[name].name] += math.prod(shape)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
@@ -11,6 +13,8 @@ from model.checkpoints.convert import convert
 from model.checkpoints.layouts import HUB
 from model.checkpoints.storage import SCALE, is_matrix, quantise
 from model.checkpoints.weights import open_weights
+from model.config import StorageType
+from model.network.functional import Array
 from tests.support.checkpoints import (
     KINDS,
     in_layout,
@@ -22,7 +26,7 @@ from tests.support.checkpoints import (
 )
 
 
-def distance(one, other, pixels):
+def distance(one: Path, other: Path, pixels: Array) -> float:
     """The largest 1 - cosine between two checkpoints' features."""
     a, b = (load_encoder(path).encode_arrays(pixels).astype(np.float64) for path in (one, other))
     return float((1 - (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)).max())
@@ -30,7 +34,9 @@ def distance(one, other, pixels):
 
 @pytest.mark.parametrize(("storage", "bound"), [("float32", 1e-12), ("float16", 1e-6), ("int8", 5e-4)])
 @pytest.mark.parametrize("kind", ["plain", "registers", "swiglu"])
-def test_features_stay_as_near_as_the_type_allows(tmp_path, kind, storage, bound):
+def test_features_stay_as_near_as_the_type_allows(
+    tmp_path: Path, kind: str, storage: StorageType, bound: float
+) -> None:
     source = write_checkpoint(tmp_path / "source.safetensors", KINDS[kind])
 
     convert(source, tmp_path / "target.safetensors", storage)
@@ -38,7 +44,7 @@ def test_features_stay_as_near_as_the_type_allows(tmp_path, kind, storage, bound
     assert distance(source, tmp_path / "target.safetensors", random_pixels(4, 3, 70, 70)) < bound
 
 
-def test_eight_bits_are_for_matrices_and_each_row_is_kept_within_half_a_step(tmp_path):
+def test_eight_bits_are_for_matrices_and_each_row_is_kept_within_half_a_step(tmp_path: Path) -> None:
     source = write_tiny_checkpoint(tmp_path / "source.safetensors")
 
     convert(source, tmp_path / "target.safetensors", "int8")
@@ -57,7 +63,7 @@ def test_eight_bits_are_for_matrices_and_each_row_is_kept_within_half_a_step(tmp
                 np.testing.assert_array_equal(new, old)
 
 
-def test_a_second_conversion_to_eight_bits_changes_no_number(tmp_path):
+def test_a_second_conversion_to_eight_bits_changes_no_number(tmp_path: Path) -> None:
     convert(write_tiny_checkpoint(tmp_path / "source.npz"), tmp_path / "once.safetensors", "int8")
 
     convert(tmp_path / "once.safetensors", tmp_path / "twice.safetensors", "int8")
@@ -68,7 +74,7 @@ def test_a_second_conversion_to_eight_bits_changes_no_number(tmp_path):
         np.testing.assert_allclose(twice[name], numbers, rtol=2e-7)
 
 
-def test_the_file_takes_a_quarter_or_half(tmp_path):
+def test_the_file_takes_a_quarter_or_half(tmp_path: Path) -> None:
     source, sizes = write_checkpoint(tmp_path / "source.npz", KINDS["plain"]), {}
     for storage in ("float32", "float16", "int8"):
         convert(source, tmp_path / f"{storage}.safetensors", storage)
@@ -81,7 +87,7 @@ def test_the_file_takes_a_quarter_or_half(tmp_path):
 @pytest.mark.parametrize(
     ("storage", "said"), [("float32", "float32"), ("float16", "float16"), ("int8", "int8 and float32")]
 )
-def test_an_open_checkpoint_says_how_it_is_stored(tmp_path, storage, said):
+def test_an_open_checkpoint_says_how_it_is_stored(tmp_path: Path, storage: StorageType, said: str) -> None:
     convert(write_tiny_checkpoint(tmp_path / "source.pth"), tmp_path / "target.safetensors", storage)
 
     with open_weights(tmp_path / "target.safetensors") as weights:
@@ -93,8 +99,8 @@ def test_an_open_checkpoint_says_how_it_is_stored(tmp_path, storage, said):
     [("float16", 1e6, "too large for float16"), ("int8", np.inf, "a row's scale is negative, not finite")],
 )
 def test_numbers_that_do_not_fit_are_refused_by_name_and_nothing_is_left(
-    tmp_path, storage, number, complaint
-):
+    tmp_path: Path, storage: StorageType, number: float, complaint: str
+) -> None:
     tensors = random_tensors(KINDS["plain"])
     tensors["blocks.1.mlp.fc1.weight"][3, 4] = number
     source = write_tensors(tmp_path / "source.npz", tensors)
@@ -105,7 +111,7 @@ def test_numbers_that_do_not_fit_are_refused_by_name_and_nothing_is_left(
     assert [path.name for path in tmp_path.iterdir()] == ["source.npz"]
 
 
-def test_an_eight_bit_matrix_of_another_layout_is_joined_from_its_parts(tmp_path):
+def test_an_eight_bit_matrix_of_another_layout_is_joined_from_its_parts(tmp_path: Path) -> None:
     tensors = in_layout(random_tensors(KINDS["plain"]), HUB)
     stored = {}
     for name, tensor in tensors.items():

@@ -61,6 +61,6 @@ class NpzFile:
             read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
             shape, _, dtype = read_header(file)
         if dtype.kind != "f":
-            eight = "; 8-bit matrices are read from .safetensors alone" if dtype == np.int8 else ""
+            eight = "; 8-bit matrices can be stored in .safetensors only" if dtype == np.int8 else ""
             raise CheckpointError(f"{entry} holds {dtype}, not floating-point numbers{eight}.")
         return tuple(shape), dtype

@@ -1,7 +1,7 @@
-"""Reading ``.safetensors`` tensor by tensor, without mapping the file.
+"""Reader of ``.safetensors``, tensor by tensor, without mapping the file.
 
-The format is a length, a JSON header and raw numbers [1]_. Pages of a mapped file count as the process's
-memory until it is closed, as much again as the weights themselves; here each tensor is read straight into its
+The format is a length, a JSON header and raw numbers [1]_. The pages of a mapped file would count as memory
+of the process until it is closed, as much again as the weights; here each tensor is read directly into its
 array.
 
 A matrix may be stored in 8 bits (``I8``) beside a float32 tensor with one scale for each row, whose name ends
@@ -51,13 +51,13 @@ class SafetensorsFile:
     dtypes : dict of str to dtype
         Every tensor's stored type.
     metadata : dict of str to str
-        What the file says about itself.
+        Free text about the model.
 
     Raises
     ------
     CheckpointError
-        The header is damaged, a tensor lies outside of the file, has a type that cannot be read, or is stored
-        in 8 bits without a scale for each row.
+        The header is damaged, or a tensor lies outside the file, has an unsupported type, or is stored in 8
+        bits without a scale for each row.
     """
 
     def __init__(self, path: Path) -> None:
@@ -79,7 +79,7 @@ class SafetensorsFile:
         self.dtypes = {name: entry.dtype for name, entry in tensors.items()}
 
     def read(self, name: str) -> NDArray[Any]:
-        """Read one tensor as a fresh array of its stored type, an 8-bit matrix as float32."""
+        """Read the tensor `name` as a new array of its stored type; an 8-bit matrix is read as float32."""
         entry = self._entries[name]
         if entry.dtype == np.int8:
             return self._read_scaled(name, entry)
@@ -106,10 +106,10 @@ class SafetensorsFile:
         self._file.close()
 
     def _read_header(self) -> tuple[dict[str, Any], int]:
-        """Return the header, and where the numbers begin."""
+        """Return the header and the offset of the numbers."""
         length = int.from_bytes(self._file.read(8), "little")
         if length > MAX_HEADER_BYTES:
-            raise CheckpointError(f"its header claims {length} bytes; this is no .safetensors file.")
+            raise CheckpointError(f"its header claims {length} bytes; this is not a .safetensors file.")
         header: dict[str, Any] = json.loads(self._file.read(length))
         return header, 8 + length
 
@@ -120,9 +120,9 @@ def _entry(name: str, value: dict[str, Any], first: int, size: int) -> _Entry:
     dtype, shape = np.dtype(DTYPES[value["dtype"]]), tuple(value["shape"])
     start, end = value["data_offsets"]
     if not all(type(number) is int and number >= 0 for number in (*shape, start, end)):
-        raise CheckpointError(f"{name} has a senseless shape or place.")
+        raise CheckpointError(f"{name} has an invalid shape or position.")
     if end - start != math.prod(shape) * dtype.itemsize or first + end > size:
-        raise CheckpointError(f"{name} of shape {shape} lies partly outside of the file, which is cut off.")
+        raise CheckpointError(f"{name} of shape {shape} lies partly outside the file, which is cut off.")
     return _Entry(dtype, shape, first + start)
 
 
