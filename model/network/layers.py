@@ -40,7 +40,19 @@ class Layer(Protocol):
         """Added once to the sum of all terms, (D,)."""
 
     def terms(self, x: Array, units: slice, buffers: Buffers, out: Array) -> None:
-        """Write the sum of the terms `units` to `out`."""
+        """Write the sum of some terms to `out`.
+
+        Parameters
+        ----------
+        x : ndarray of float32, shape (B, N, D + 1)
+            Normalised tokens, each with a one appended.
+        units : slice
+            Which terms: of attention, heads; of an MLP, panels of hidden units.
+        buffers : Buffers
+            Of the calling thread.
+        out : ndarray of float32, shape (B, Q, D)
+            Receives the sum for the first Q tokens: Q is N, or in attention also 1. An MLP has Q = N.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +80,7 @@ class Attention:
         return len(self.qkv)
 
     def terms(self, x: Array, units: slice, buffers: Buffers, out: Array) -> None:
-        """Write the sum of the terms of some heads to `out`.
-
-        Parameters
-        ----------
-        x : ndarray of float32, shape (B, N, D + 1)
-            Normalised tokens, each with a one appended.
-        units : slice
-            The heads.
-        buffers : Buffers
-        out : ndarray of float32, shape (B, Q, D)
-            Q is N, or 1 when only the first token of each picture is computed. It still attends to all.
-        """
+        """Write the sum of the terms of some heads to `out`; see `Layer.terms`."""
         qkv = self.qkv[units]
         H, _, _, d = qkv.shape
         attended = buffers.take("attended", *out.shape[:2], H, d)
@@ -194,17 +195,7 @@ class Mlp:
         return len(self.fc1)
 
     def terms(self, x: Array, units: slice, buffers: Buffers, out: Array) -> None:
-        """Write the sum of the terms of some panels of hidden units to `out`.
-
-        Parameters
-        ----------
-        x : ndarray of float32, shape (B, N, D + 1)
-            Normalised tokens, each with a one appended.
-        units : slice
-            The panels.
-        buffers : Buffers
-        out : ndarray of float32, shape (B, N, D)
-        """
+        """Write the sum of the terms of some panels of hidden units to `out`; see `Layer.terms`."""
         fc1, columns = self.fc1[units], self.fc1.shape[2]
         hidden = buffers.take("hidden", x.shape[0] * x.shape[1], len(fc1) * columns)
         product(x, fc1, out=hidden)
@@ -238,7 +229,7 @@ class SwiGlu:
         return len(self.gate)
 
     def terms(self, x: Array, units: slice, buffers: Buffers, out: Array) -> None:
-        """Write the sum of the terms of some panels of hidden units to `out`, as `Mlp.terms` does."""
+        """Write the sum of the terms of some panels of hidden units to `out`; see `Layer.terms`."""
         panels, columns = len(self.gate[units]), self.gate.shape[2]
         gate, up = buffers.take("gate_and_up", 2, x.shape[0] * x.shape[1], panels * columns)
         product(x, self.gate[units], out=gate)

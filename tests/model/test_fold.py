@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from model.config import ViTConfig
 from model.network.buffers import Buffers
@@ -37,19 +40,19 @@ def stored(out, into):
     return Linear(linear(out, into).weight.T, vector(out))
 
 
-def apply(layer, x):
+def apply(layer: Linear, x: NDArray[Any]) -> NDArray[Any]:
     return x @ layer.weight + layer.bias
 
 
-def with_one(x):
+def with_one(x: NDArray[Any]) -> NDArray[Any]:
     return np.concatenate([x, np.ones_like(x[..., :1])], axis=-1)
 
 
-def centred(x):
+def centred(x: NDArray[Any]) -> NDArray[Any]:
     return x - x.mean(axis=-1, keepdims=True)
 
 
-def vector(size=D):
+def vector(size: int = D) -> NDArray[Any]:
     return RNG.uniform(0.5, 1.5, size).astype(np.float32)
 
 

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy.special import expit, ndtr
 
 from model.network import layers
 from model.network.buffers import Buffers
-from model.network.functional import BLOCK, blocks, gelu, layer_norm, softmax_numerator, swiglu, trustworthy
+from model.network.functional import (
+    BLOCK,
+    blocks,
+    gelu,
+    layer_norm,
+    softmax_numerator,
+    swiglu,
+    trustworthy,
+)
 from tests.support import reference
 
 RNG = np.random.default_rng(0)
 
 
-def plain_attention(q, k, v):
+def plain_attention(q: NDArray[Any], k: NDArray[Any], v: NDArray[Any]) -> NDArray[np.float64]:
     q, k, v = (part.astype(np.float64) for part in (q, k, v))
     return reference.softmax(q @ k.swapaxes(1, 2)) @ v
 
 
-def apply_gelu(x):
+def apply_gelu(x: NDArray[Any]) -> NDArray[Any]:
     found = x.reshape(1, -1).copy()
     gelu(found, np.empty((2, *found.shape), np.float32))
     return found.reshape(x.shape)

@@ -20,7 +20,6 @@ from model import CheckpointError
 from model.checkpoints.files import open_checkpoint, reading
 from model.checkpoints.readers.statedict import read_state_dict
 from model.checkpoints.storage import quantise
-from model.network.fold import Linear
 from tests.support.checkpoints import Tensors, write_tensors
 from tests.support.pth import PthPickle, global_name, integer, integers, text, write_pth, write_pth_parts
 
@@ -311,7 +310,7 @@ class TestEightBits:
     MATRIX = np.random.default_rng(0).standard_normal((5, 7)).astype(np.float32)
 
     @pytest.fixture
-    def stored(self) -> Linear:
+    def stored(self) -> Tensors:
         q, scale = quantise(self.MATRIX)
         return {"w": q, "w.scale": scale}
 

@@ -129,7 +129,7 @@ def test_callers_in_many_threads_get_their_own_features():
     network = build_vit(KINDS["plain"], random_tensors(KINDS["plain"]), threads=2)
     pixels = [random_pixels(2, 3, 70, 70, seed=seed) for seed in range(6)]
     expected = [network.forward(batch) for batch in pixels]
-    found = [None] * 6
+    found: list[Array | None] = [None] * 6
 
     def encode(index):
         for _ in range(5):

@@ -50,44 +50,65 @@ def patch_embed(config: ViTConfig, p: Mapping[str, Array], image: Array) -> Arra
     return np.stack(rows)
 
 
-def norm(config: ViTConfig, p: Mapping[str, Array], name: str, x: Array) -> Array:
-    """LayerNorm."""
-    mean, variance = x.mean(axis=-1, keepdims=True), x.var(axis=-1, keepdims=True)
-    return (x - mean) / np.sqrt(variance + config.eps) * p[f"{name}.weight"] + p[f"{name}.bias"]
+def of_block(parameters: Parameters, index: int) -> Parameters:
+    """Return the parameters of one block, by their names inside the block."""
+    prefix = f"blocks.{index}."
+    return {name.removeprefix(prefix): value for name, value in parameters.items() if name.startswith(prefix)}
 
 
-def attention(config: ViTConfig, p: Mapping[str, Array], x: Array) -> Array:
-    """Multi-head self-attention."""
-    q, k, v = np.split(linear(p, "attn.qkv", x), 3, axis=-1)
-    heads = []
+def block(config: ViTConfig, parameters: Parameters, x: Array) -> Array:
+    """One transformer block: attention and MLP, each after a LayerNorm and added to the tokens, (N, D)."""
+    attended = attention(config, parameters, layer_norm(config, parameters, "norm1", x))
+    x = x + parameters["ls1.gamma"] * attended
+    processed = mlp(config, parameters, layer_norm(config, parameters, "norm2", x))
+    return x + parameters["ls2.gamma"] * processed
+
+
+def attention(config: ViTConfig, parameters: Parameters, x: Array) -> Array:
+    """Multi-head self-attention [5]_: each token becomes a weighted mean of all tokens' values."""
+    query, key, value = np.split(linear(parameters, "attn.qkv", x), 3, axis=-1)  # each (N, D)
+    outputs = []
     for head in range(config.heads):
-        mine = np.s_[:, head * config.head_width : (head + 1) * config.head_width]
-        heads.append(softmax(q[mine] @ k[mine].T / np.sqrt(config.head_width)) @ v[mine])
-    return linear(p, "attn.proj", np.concatenate(heads, axis=-1))
+        columns = np.s_[:, head * config.head_width : (head + 1) * config.head_width]
+        scores = query[columns] @ key[columns].T / np.sqrt(config.head_width)  # (N, N)
+        weights = softmax(scores)
+        outputs.append(weights @ value[columns])  # (N, d)
+    return linear(parameters, "attn.proj", np.concatenate(outputs, axis=-1))
 
 
-def mlp(config: ViTConfig, p: Mapping[str, Array], x: Array) -> Array:
-    """The MLP, with GELU or gated."""
+def mlp(config: ViTConfig, parameters: Parameters, x: Array) -> Array:
+    """Two linear maps with GELU between them, or in DINOv2 giant SwiGLU [7]_."""
     if config.mlp == "gelu":
-        return linear(p, "mlp.fc2", gelu(linear(p, "mlp.fc1", x)))
-    gate, up = np.split(linear(p, "mlp.w12", x), 2, axis=-1)
-    return linear(p, "mlp.w3", gate * expit(gate) * up)
+        return linear(parameters, "mlp.fc2", gelu(linear(parameters, "mlp.fc1", x)))
+    gate, up = np.split(linear(parameters, "mlp.w12", x), 2, axis=-1)
+    return linear(parameters, "mlp.w3", gate * expit(gate) * up)
 
 
-def linear(p: Mapping[str, Array], name: str, x: Array) -> Array:
-    """An affine map."""
-    return x @ p[f"{name}.weight"].T + p[f"{name}.bias"]
+def linear(parameters: Parameters, name: str, x: Array) -> Array:
+    """A linear map with bias; weights are stored as (out, in)."""
+    y: Array = x @ parameters[f"{name}.weight"].T + parameters[f"{name}.bias"]
+    return y
+
+
+def layer_norm(config: ViTConfig, parameters: Parameters, name: str, x: Array) -> Array:
+    """LayerNorm [8]_: each token is shifted and scaled to mean 0 and variance 1, then by learned vectors."""
+    mean, variance = x.mean(axis=-1, keepdims=True), x.var(axis=-1, keepdims=True)
+    normalised = (x - mean) / np.sqrt(variance + config.eps)
+    y: Array = normalised * parameters[f"{name}.weight"] + parameters[f"{name}.bias"]
+    return y
 
 
 def gelu(x: Array) -> Array:
-    """GELU by erf."""
-    return 0.5 * x * (1 + erf(x / np.sqrt(2)))
+    """GELU [6]_: x times the probability that a standard normal variable is below x."""
+    y: Array = 0.5 * x * (1 + erf(x / np.sqrt(2)))
+    return y
 
 
 def softmax(scores: Array) -> Array:
-    """Softmax over the last axis."""
-    powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)
+    """Softmax over the last axis; subtracting the maximum avoids overflow and cancels out."""
+    exponentials = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    weights: Array = exponentials / exponentials.sum(axis=-1, keepdims=True)
+    return weights
 
 
 def position_table(config: ViTConfig, p: Mapping[str, Array], h: int, w: int, positions: str) -> Array:
@@ -119,8 +140,14 @@ def bicubic(table: Array, h: int, w: int, *, offset: float, antialias: bool) -> 
     )
 
 
-def plain_weights(source: int, target: int, offset: float, index: int) -> dict[int, float]:
-    """Four taps around the sampling point; those beyond the border fall on it."""
+def weighted_sum(table: Array, rows: dict[int, float], columns: dict[int, float]) -> Array:
+    """Sum entries of a table, each times the weights of its row and its column, (D,)."""
+    total: Array = np.sum([a * b * table[r, c] for r, a in rows.items() for c, b in columns.items()], axis=0)
+    return total
+
+
+def plain_taps(source: int, target: int, offset: float, index: int) -> dict[int, float]:
+    """Weights of the four samples around the sampling point; those beyond the border fall on it."""
     centre = (index + 0.5) * source / (target + offset) - 0.5
     weights: dict[int, float] = {}
     for tap in range(int(np.floor(centre)) - 1, int(np.floor(centre)) + 3):
