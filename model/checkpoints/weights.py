@@ -197,9 +197,9 @@ def check_tensors(config: ViTConfig, layout: Layout, shapes: Mapping[str, tuple[
     ]
     faults = [("missing", missing), ("unknown", unknown), ("misshapen", misshapen)]
     if any(names for _, names in faults):
-        said = "; ".join(f"{len(names)} {kind}: {_shorten(names)}" for kind, names in faults if names)
+        listed = "; ".join(f"{len(names)} {kind}: {_shorten(names)}" for kind, names in faults if names)
         raise CheckpointError(
-            f"not a ViT of width {config.width} and depth {config.depth} ({layout.name} names): {said}"
+            f"not a ViT of width {config.width} and depth {config.depth} ({layout.name} names): {listed}"
         )
 
 

@@ -19,7 +19,7 @@ class ResidualStream:
     """Tokens to which one layer after the other adds.
 
     A layer reads each token's LayerNorm with a one appended: a linear map's bias is then one more row of its
-    matrix, and adding it takes no pass of its own through memory.
+    matrix, and adding it takes no separate pass through memory.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Pictures that would keep a decoder busy, or make it take memory, far beyond what their pixels are worth."""
+"""Pictures that would take far more time or memory to decode than their pixels need."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ IN_PIXELS = {
 
 @pytest.fixture(autouse=True)
 def _few_reads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A hundredth of what is allowed, so that the files stay small."""
+    """Lower the limits to a hundredth, so that the files stay small."""
     monkeypatch.setattr(decoders, "HEADER_READS", decoders.HEADER_READS // 100)
     monkeypatch.setattr(decoders, "PIXEL_READS", decoders.PIXEL_READS // 100)
 
@@ -103,7 +103,7 @@ def test_a_length_of_gigabytes_allocates_nothing() -> None:
 
 
 def largest(kind: str) -> bytes:
-    """A picture of exactly as many pixels as are let in, of the kind that takes the most memory."""
+    """Return a picture with the largest accepted number of pixels, in the variant that takes most memory."""
     clear = Image.new("RGBA", (WIDTH, HEIGHT), (200, 100, 50, 128))
     turned = Image.Exif()
     turned[pictures.ORIENTATION] = 6

@@ -1,4 +1,4 @@
-"""Pictures in, features out."""
+"""The encoder: features, fingerprints, batches, and modes."""
 
 from __future__ import annotations
 
@@ -111,18 +111,20 @@ def test_a_large_jpeg_is_decoded_smaller_and_its_vector_hardly_turns(encoder, ch
 
 
 @pytest.mark.parametrize(
-    ("preprocess", "short_side", "said"),
+    ("preprocess", "short_side", "expected"),
     [
         ("official", 320, "official-80-70-from-320"),
         ("resize_short_side", 320, "resize_short_side-70-from-320"),
         ("center_crop", None, "center_crop-70"),
     ],
 )
-def test_what_a_jpeg_may_be_reduced_to_is_said(checkpoint, preprocess, short_side, said):
+def test_the_fingerprint_tells_how_far_a_jpeg_is_reduced(
+    checkpoint: Path, preprocess: PreprocessMode, short_side: int | None, expected: str
+) -> None:
     encoder = load_encoder(checkpoint, preprocess=preprocess)
 
     assert encoder.short_side == short_side
-    assert encoder.fingerprint.preprocess == said
+    assert encoder.fingerprint.preprocess == expected
 
 
 def test_no_pictures_give_no_rows(encoder):

@@ -45,7 +45,7 @@ def pth(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def official(pth: Path, monkeypatch: pytest.MonkeyPatch) -> OfficialCheckpoint:
-    """A tiny official checkpoint, entered in the registry."""
+    """Register a tiny checkpoint as an official one."""
     body = pth.read_bytes()
     entry = OfficialCheckpoint(
         NAME,

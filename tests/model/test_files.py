@@ -33,7 +33,7 @@ def target(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What reaches the disk, in order: the bytes of ``file`` or of a ``folder``, and each ``rename``."""
+    """Record each sync of a ``file`` or a ``folder`` and each ``rename``, in order."""
     events: list[str] = []
     fsync, replace = os.fsync, Path.replace
 
@@ -52,7 +52,7 @@ def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.fixture
 def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """Another process that holds the lock of ``tmp_path / "lock"``."""
+    """Start another process that holds the lock of ``tmp_path / "lock"``."""
     code = HOLD.format(str(tmp_path / "lock"))
     command = [sys.executable, "-c", code]
     with subprocess.Popen(

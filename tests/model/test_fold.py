@@ -1,4 +1,4 @@
-"""Each folding step leaves what is computed as it was."""
+"""No folding step changes the result of the network."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def linear(into, out):
     )
 
 
-def stored(out, into):
-    """As a checkpoint has it: turned when it is read, not copied."""
+def stored(out: int, into: int) -> Linear:
+    """Return a map as it is read from a checkpoint, transposed as a view."""
     return Linear(linear(out, into).weight.T, vector(out))
 
 

@@ -1,4 +1,4 @@
-"""Exactness against PyTorch and transformers, by arrays that `tests.goldens.make` wrote."""
+"""The encoder compared with PyTorch and transformers, by arrays that `tests.goldens.make` wrote."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_every_kind_gives_pytorchs_tokens(kind, mode, index):
 def base_tensors():
     tensors = random_tensors(BASE)
     assert numbers_digest(tensors) == str(golden("base")["digest"]), (
-        "NumPy's random numbers are others now: run tests.goldens.make again"
+        "NumPy generates other random numbers now; run tests.goldens.make again"
     )
     return tensors
 

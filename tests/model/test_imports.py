@@ -31,8 +31,8 @@ def test_what_the_web_imports_loads_no_numpy(statement):
     assert not modules & {"numpy", "scipy", "model.network.vit", "model.encoder"}
 
 
-def test_plug_ins_are_loaded_before_the_first_picture():
-    """Or each process that is forked for a search would load them anew."""
+def test_plug_ins_are_loaded_before_the_first_picture() -> None:
+    """Otherwise each process that is forked for a search would load them again."""
     write = (
         "from PIL import Image; from model import copies, pictures; copies.jpeg(Image.new('RGB', (8, 8)), 8)"
     )

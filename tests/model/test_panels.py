@@ -1,4 +1,4 @@
-"""Products in panels against the plain product."""
+"""Products in panels compared with the plain product."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ RNG = np.random.default_rng(0)
 
 
 @pytest.fixture(params=[True, False], ids=["unpacked", "packed"])
-def unpacked(request, monkeypatch):
-    """As on a machine whose BLAS has kernels for small products, and as on one whose has not."""
+def unpacked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Run a test as with a BLAS that multiplies small matrices without packing, and as with one that packs."""
     monkeypatch.setattr(panels, "_multiplies_unpacked", lambda: request.param)
     return request.param
 

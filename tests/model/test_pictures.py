@@ -25,12 +25,12 @@ from model.pictures import (
 from model.pictures.copies import jpeg
 from tests.support import pictures
 
-# Pillow warns of damaged metadata and goes on, which is what we want.
+# Pillow warns of damaged metadata and continues, as it should.
 REMARKS = pytest.mark.filterwarnings("ignore::UserWarning:PIL.TiffImagePlugin")
 
 
 def refused(data: bytes, code: str) -> None:
-    """Both doors refuse `data`, and for the same reason."""
+    """Check that `probe` and `open_rgb` refuse `data` for the same reason."""
     for door in (probe, open_rgb):
         with pytest.raises(PictureError) as caught:
             door(data)

@@ -1,4 +1,4 @@
-"""Properties of the interpolation; `test_goldens` holds it against PyTorch."""
+"""Properties of the interpolation of positions; `test_goldens` compares it with PyTorch."""
 
 from __future__ import annotations
 

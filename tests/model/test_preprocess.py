@@ -1,4 +1,4 @@
-"""Three ways from a picture to the network's input."""
+"""The three modes of preprocessing, and the sizes that a checkpoint was trained for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Damaged and hostile checkpoint files."""
+"""Damaged and malicious checkpoint files."""
 
 from __future__ import annotations
 
@@ -360,15 +360,15 @@ class TestEightBits:
         ("changes", "complaint"),
         [
             ({"w.scale": None}, "w is stored in 8 bits, and w.scale is missing"),
-            ({"w": None}, "w.scale is the scale of no 8-bit matrix"),
-            ({"v.scale": np.ones(5, np.float32)}, "v.scale is the scale of no 8-bit matrix"),
-            ({"w": MATRIX}, "w.scale is the scale of no 8-bit matrix"),
+            ({"w": None}, "w.scale has no 8-bit matrix that it belongs to"),
+            ({"v.scale": np.ones(5, np.float32)}, "v.scale has no 8-bit matrix that it belongs to"),
+            ({"w": MATRIX}, "w.scale has no 8-bit matrix that it belongs to"),
             ({"w.scale": np.ones(7, np.float32)}, "w.scale: expected float32 (5,), found float32 (7,)"),
             ({"w.scale": np.ones((5, 1), np.float32)}, "expected float32 (5,), found float32 (5, 1)"),
             ({"w.scale": np.ones(5, np.float16)}, "expected float32 (5,), found float16 (5,)"),
             ({"w.scale": np.ones((5, 2), np.int8)}, "expected float32 (5,), found int8 (5, 2)"),
-            ({"w": np.ones(5, np.int8)}, "its shape (5,) is no matrix's"),
-            ({"w": np.ones((5, 0), np.int8)}, "its shape (5, 0) is no matrix's"),
+            ({"w": np.ones(5, np.int8)}, "its shape (5,) is not that of a matrix"),
+            ({"w": np.ones((5, 0), np.int8)}, "its shape (5, 0) is not that of a matrix"),
             ({"w.scale": np.float32([1, 1, -1, 1, 1])}, "w.scale: a row's scale is negative"),
             ({"w.scale": np.float32([1, 1, np.nan, 1, 1])}, "w.scale: a row's scale is negative, not finite"),
             ({"w.scale": np.float32([1, 1, np.inf, 1, 1])}, "w.scale: a row's scale is negative, not finite"),

@@ -1,4 +1,4 @@
-"""Converted checkpoints in every storage type: what is kept, what it costs, what is refused."""
+"""Converted checkpoints in every storage type: accuracy, size and refused numbers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.support.checkpoints import (
 
 
 def distance(one: Path, other: Path, pixels: Array) -> float:
-    """The largest 1 - cosine between two checkpoints' features."""
+    """Return the largest 1 - cosine between the features of two checkpoints."""
     a, b = (load_encoder(path).encode_arrays(pixels).astype(np.float64) for path in (one, other))
     return float((1 - (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)).max())
 
@@ -85,13 +85,15 @@ def test_the_file_takes_a_quarter_or_half(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("storage", "said"), [("float32", "float32"), ("float16", "float16"), ("int8", "int8 and float32")]
+    ("storage", "expected"), [("float32", "float32"), ("float16", "float16"), ("int8", "int8 and float32")]
 )
-def test_an_open_checkpoint_says_how_it_is_stored(tmp_path: Path, storage: StorageType, said: str) -> None:
+def test_an_open_checkpoint_tells_how_it_is_stored(
+    tmp_path: Path, storage: StorageType, expected: str
+) -> None:
     convert(write_tiny_checkpoint(tmp_path / "source.pth"), tmp_path / "target.safetensors", storage)
 
     with open_weights(tmp_path / "target.safetensors") as weights:
-        assert weights.storage == said
+        assert weights.storage == expected
 
 
 @pytest.mark.parametrize(

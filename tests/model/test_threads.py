@@ -1,4 +1,4 @@
-"""Threads that share a forward pass: correct, bounded, and alive after a fork."""
+"""Threads that share a forward pass: results, errors, limits, and forks."""
 
 from __future__ import annotations
 
@@ -145,8 +145,8 @@ def test_callers_in_many_threads_get_their_own_features():
         np.testing.assert_array_equal(one, other)
 
 
-def encode_in_children(count, network, pixels):
-    """Features by so many forked children, each of which must end."""
+def encode_in_children(count: int, network: VisionTransformer, pixels: Array) -> list[Array]:
+    """Return the features that `count` forked children compute; each child must exit."""
     context = multiprocessing.get_context("fork")
     answers = context.SimpleQueue()
     children = [context.Process(target=lambda: answers.put(network.forward(pixels))) for _ in range(count)]

@@ -30,8 +30,8 @@ def target(tmp_path: Path) -> Path:
     return tmp_path / "new" / "weights.pth"
 
 
-def refused(url, target: Path, **options) -> str:
-    """The message of the error, which is one line, and nothing lies at `target`."""
+def refused(url: str | list[str], target: Path, **options: Any) -> str:
+    """Check that the download fails without leaving a file, and return the message, which is one line."""
     with pytest.raises(DownloadError) as caught:
         download(url, target, **{"limits": QUICK, **options})
     assert not target.exists()
@@ -301,7 +301,7 @@ def test_a_proxy_from_the_environment_is_used(site: Site, target: Path, monkeypa
 
 @contextlib.contextmanager
 def disk_of(size: int) -> Iterator[None]:
-    """Let no file grow beyond `size`: the system's own "no more", without a disk to fill."""
+    """Limit files to `size` bytes, which fails like a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:

@@ -1,4 +1,4 @@
-"""The fast network against the plain formulas."""
+"""The network compared with the plain one of `tests.support.reference`."""
 
 from __future__ import annotations
 

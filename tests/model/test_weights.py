@@ -1,4 +1,4 @@
-"""Checkpoints of every format and layout load alike, and faulty ones are refused with what is wrong."""
+"""Checkpoints of every format and layout give the same parameters; faulty ones are refused by name."""
 
 from __future__ import annotations
 

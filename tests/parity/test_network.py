@@ -1,4 +1,4 @@
-"""The network against transformers and the official operations, live in PyTorch."""
+"""The network compared with transformers and the operations of dinov2, computed in PyTorch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Interpolation and preprocessing against PyTorch and transformers, live."""
+"""Interpolation and preprocessing compared with PyTorch and transformers."""
 
 from __future__ import annotations
 

@@ -132,7 +132,9 @@ def _scales(entries: dict[str, _Entry]) -> set[str]:
     for name, entry in matrices.items():
         scale = entries.get(name + SCALE)
         if len(entry.shape) < 2 or 0 in entry.shape:
-            raise CheckpointError(f"{name} is stored in 8 bits, but its shape {entry.shape} is no matrix's.")
+            raise CheckpointError(
+                f"{name} is stored in 8 bits, but its shape {entry.shape} is not that of a matrix."
+            )
         if scale is None:
             raise CheckpointError(f"{name} is stored in 8 bits, and {name}{SCALE} is missing.")
         rows = entry.shape[:1]
@@ -141,5 +143,5 @@ def _scales(entries: dict[str, _Entry]) -> set[str]:
             raise CheckpointError(f"{name}{SCALE}: expected float32 {rows}, found {found}.")
     scales = {name for name in entries if name.endswith(SCALE)}
     if extra := sorted(name for name in scales if name.removesuffix(SCALE) not in matrices):
-        raise CheckpointError(f"{extra[0]} is the scale of no 8-bit matrix.")
+        raise CheckpointError(f"{extra[0]} has no 8-bit matrix that it belongs to.")
     return scales
