@@ -14,7 +14,7 @@ RNG = np.random.default_rng(0)
 
 @pytest.fixture(params=[True, False], ids=["unpacked", "packed"])
 def unpacked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
-    """Run a test as with a BLAS that multiplies small matrices without packing, and as with one that packs."""
+    """Pretend that BLAS multiplies small matrices without packing, and that it packs them."""
     monkeypatch.setattr(panels, "_multiplies_unpacked", lambda: request.param)
     return request.param
 
