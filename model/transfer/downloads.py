@@ -161,7 +161,8 @@ class _Transfer:
             except _Retry as error:
                 failures = failures + 1 if self._part.size - before < _WORTHWHILE else 1
                 if failures >= self._limits.attempts:
-                    raise _GiveUp(f"{error} (tried {failures} times)") from error
+                    attempts = "1 attempt" if failures == 1 else f"{failures} attempts"
+                    raise _GiveUp(f"{error} ({attempts})") from error
                 self._wait(failures, error.after)
 
     def _finish(self) -> None:

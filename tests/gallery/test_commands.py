@@ -90,7 +90,7 @@ def test_search_fails_in_one_line_without_an_index_or_a_picture(app: Flask, root
     assert "flask gallery index DIR" in fails(app, "search", root / "a" / "000.jpg")
     succeeds(app, "index", root)
     (root / "page.png").write_text("<html>")
-    assert "the file is none of" in fails(app, "search", root / "page.png")
+    assert "the file is not one of" in fails(app, "search", root / "page.png")
 
 
 def test_other_weights_are_refused_with_the_command_that_fixes_it(

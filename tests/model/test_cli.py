@@ -117,7 +117,7 @@ class TestVerify:
             (np.zeros((1, 64), np.float32), "shape (1, 64)"),
             (np.zeros((2, 64), np.int64), "int64"),
             (np.full((2, 64), np.nan), "not finite"),
-            (np.array([{}, {}], dtype=object), "no .npy file"),
+            (np.array([{}, {}], dtype=object), "not a .npy file"),
         ],
         ids=["rows", "type", "nan", "pickled"],
     )

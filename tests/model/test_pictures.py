@@ -151,7 +151,7 @@ def test_a_format_that_is_not_let_in_is_refused_whatever_it_is_called(name: str,
     refused(data, "unsupported_format")
     path = tmp_path / "innocent.png"
     path.write_bytes(data)
-    with pytest.raises(PictureError, match="none of: JPEG, PNG"):
+    with pytest.raises(PictureError, match="not one of: JPEG, PNG"):
         probe(path)
 
 
