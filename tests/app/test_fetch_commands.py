@@ -77,7 +77,7 @@ def test_fetch_fails_in_one_line(app: Flask, pth: Path) -> None:
     assert result.exit_code == 1
     assert result.stderr.count("\n") == 1
     assert "404" in result.stderr
-    assert "there are: dinov2-small" in flask(app, "model", "fetch", "dinov9").stderr
+    assert "choose one of: dinov2-small" in flask(app, "model", "fetch", "dinov9").stderr
 
 
 def test_download_stores_pictures_and_reports_failures(app: Flask, site: Site, tmp_path: Path) -> None:
