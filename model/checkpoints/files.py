@@ -40,7 +40,7 @@ class Checkpoint(Protocol):
     metadata: dict[str, str]
 
     def read(self, name: str) -> NDArray[Any]:
-        """Read the tensor `name` in its stored type, an 8-bit matrix as float32."""
+        """Read the tensor `name` in its stored type; an 8-bit matrix is read as float32."""
 
     def close(self) -> None:
         """Close the file."""

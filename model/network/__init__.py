@@ -1,7 +1,7 @@
 """The vision transformer, in NumPy.
 
-Before this package, read ``tests/support/reference.py``: the same network written down plainly, in 150 lines
-of float64. What is here computes the same numbers fast. In reading order:
+Before this package, read ``tests/support/reference.py``: the same network written down plainly in
+float64. What is here computes the same numbers fast. In reading order:
 
 1. `model.network.vit`: the forward pass, from pixels to features.
 2. `model.network.stream`: the residual stream that the blocks add to.

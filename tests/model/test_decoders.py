@@ -77,7 +77,7 @@ def test_a_jpeg_of_endless_scans_is_refused() -> None:
     assert probe(repeated(decoders.MAX_SCANS)) == PictureInfo("JPEG", 64, 48)
 
 
-def test_what_is_decoded_in_python_may_have_a_quarter_of_the_pixels() -> None:
+def test_formats_decoded_in_python_may_have_a_quarter_of_the_pixels() -> None:
     def run_lengths(width: int, height: int) -> bytes:
         header = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 8, 1, 4, 0, 0, 0, 0) + bytes(1024)
         return b"BM" + struct.pack("<IHHI", 0, 0, 0, 14 + len(header)) + header + b"\0\0\0\1"
@@ -122,7 +122,7 @@ def largest(kind: str) -> bytes:
 
 
 @pytest.mark.parametrize("kind", ["jpeg", "png", "png-16", "webp", "gif", "tiff", "avif", "heif"])
-def test_row_30_the_largest_picture_let_in_stays_within_512_mib(kind: str, tmp_path: Path) -> None:
+def test_row_30_the_largest_accepted_picture_stays_within_512_mib(kind: str, tmp_path: Path) -> None:
     assert WIDTH * HEIGHT == MAX_PIXELS
     path = tmp_path / kind
     path.write_bytes(largest(kind))

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from model import CheckpointError, Encoder, Fingerprint, PictureError, load_encoder
+from model.config import PreprocessMode
 from model.files import sha256_file
 from tests.support.checkpoints import KINDS, write_checkpoint, write_tiny_checkpoint
 from tests.support.goldens import golden_picture
 
 
 @pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory):
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_tiny_checkpoint(tmp_path_factory.mktemp("weights") / "tiny.safetensors")
 
 
 @pytest.fixture(scope="module")
-def encoder(checkpoint) -> Encoder:
+def encoder(checkpoint: Path) -> Encoder:
     return load_encoder(checkpoint)
 
 
-def test_says_what_it_is(encoder, checkpoint):
+def test_an_encoder_describes_itself(encoder: Encoder, checkpoint: Path) -> None:
     assert encoder.name == "tiny"
     assert encoder.dim == 64
     assert encoder.config == KINDS["plain"]
@@ -32,7 +37,7 @@ def test_says_what_it_is(encoder, checkpoint):
     )
 
 
-def test_features_are_float32_rows_in_the_pictures_order(encoder):
+def test_features_are_float32_rows_in_the_pictures_order(encoder: Encoder) -> None:
     pictures = [golden_picture(90 + step, 100) for step in range(5)]
 
     features = encoder.encode(pictures, batch_size=2)
@@ -43,13 +48,13 @@ def test_features_are_float32_rows_in_the_pictures_order(encoder):
         np.testing.assert_allclose(encoder.encode([picture])[0], feature, rtol=0, atol=1e-5)
 
 
-def test_features_are_not_normalised(encoder):
+def test_features_are_not_normalised(encoder: Encoder) -> None:
     norms = np.linalg.norm(encoder.encode([golden_picture(90, 80)]), axis=1)
 
     assert abs(norms - 1).min() > 0.1
 
 
-def test_pictures_of_mixed_shapes_keep_their_order(checkpoint):
+def test_pictures_of_mixed_shapes_keep_their_order(checkpoint: Path) -> None:
     encoder = load_encoder(checkpoint, preprocess="resize_short_side")
     sizes = [(100, 100), (150, 100), (100, 150), (101, 100), (151, 100), (200, 90)]
     pictures = [golden_picture(*size) for size in sizes]
@@ -66,11 +71,11 @@ def test_pictures_of_mixed_shapes_keep_their_order(checkpoint):
         )
 
 
-def test_pictures_are_taken_one_after_the_other_not_all_at_once(checkpoint):
+def test_pictures_are_read_lazily(checkpoint: Path) -> None:
     encoder = load_encoder(checkpoint)
     made = []
 
-    def pictures():
+    def pictures() -> Iterator[Image.Image]:
         for index in range(100):
             made.append(index)
             yield golden_picture(70, 70)
@@ -84,13 +89,13 @@ def test_pictures_are_taken_one_after_the_other_not_all_at_once(checkpoint):
     assert sizes[:2] == [(10, 10), (20, 10)]
 
 
-def test_pictures_of_rare_shapes_do_not_pile_up(checkpoint):
+def test_pictures_of_rare_shapes_do_not_accumulate(checkpoint: Path) -> None:
     encoder = load_encoder(checkpoint, preprocess="resize_short_side")
     drawn, encoded = [], []
     encode_arrays = encoder.encode_arrays
     encoder.encode_arrays = lambda batch: encoded.extend(range(len(batch))) or encode_arrays(batch)
 
-    def pictures():
+    def pictures() -> Iterator[Image.Image]:
         for index in range(30):
             drawn.append(index)
             assert len(drawn) - len(encoded) <= 8
@@ -99,7 +104,9 @@ def test_pictures_of_rare_shapes_do_not_pile_up(checkpoint):
     assert encoder.encode(pictures(), batch_size=2).shape == (30, 64)
 
 
-def test_a_large_jpeg_is_decoded_smaller_and_its_vector_hardly_turns(encoder, checkpoint, tmp_path):
+def test_a_large_jpeg_is_decoded_smaller_and_its_feature_hardly_changes(
+    encoder: Encoder, checkpoint: Path, tmp_path: Path
+) -> None:
     golden_picture(1600, 1300).save(tmp_path / "large.jpg", quality=95)
 
     reduced = encoder.decode(tmp_path / "large.jpg")
@@ -127,11 +134,11 @@ def test_the_fingerprint_tells_how_far_a_jpeg_is_reduced(
     assert encoder.fingerprint.preprocess == expected
 
 
-def test_no_pictures_give_no_rows(encoder):
+def test_no_pictures_give_no_rows(encoder: Encoder) -> None:
     assert encoder.encode([]).shape == (0, 64)
 
 
-def test_paths_are_opened_through_the_gate(encoder, tmp_path):
+def test_paths_are_opened_upright_and_on_white(encoder: Encoder, tmp_path: Path) -> None:
     picture = golden_picture(90, 80)
     turned = picture.transpose(Image.Transpose.ROTATE_90)
     exif = Image.Exif()
@@ -148,7 +155,7 @@ def test_paths_are_opened_through_the_gate(encoder, tmp_path):
     np.testing.assert_allclose(features[1], encoder.encode([white])[0], rtol=0, atol=1e-5)
 
 
-def test_a_broken_picture_raises_what_the_gate_says(encoder, tmp_path):
+def test_a_broken_picture_raises_a_picture_error(encoder: Encoder, tmp_path: Path) -> None:
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff not a picture")
 
     with pytest.raises(PictureError) as refused:
@@ -156,7 +163,7 @@ def test_a_broken_picture_raises_what_the_gate_says(encoder, tmp_path):
     assert refused.value.code == "broken"
 
 
-def test_patches_come_with_the_cls_feature_in_one_pass(checkpoint, tmp_path):
+def test_patches_come_with_the_cls_feature_in_one_pass(checkpoint: Path, tmp_path: Path) -> None:
     for kind in ("plain", "registers"):
         path = write_checkpoint(tmp_path / f"{kind}.safetensors", KINDS[kind])
         encoder = load_encoder(path, preprocess="resize_short_side")
@@ -171,7 +178,7 @@ def test_patches_come_with_the_cls_feature_in_one_pass(checkpoint, tmp_path):
         np.testing.assert_array_equal(patches[4, 6], tokens[-1])
 
 
-def test_modes_are_part_of_the_fingerprint(checkpoint):
+def test_modes_are_part_of_the_fingerprint(checkpoint: Path) -> None:
     fingerprints = {
         load_encoder(checkpoint, preprocess=preprocess, positions=positions).fingerprint
         for preprocess in ("official", "center_crop", "resize_short_side")
@@ -181,18 +188,18 @@ def test_modes_are_part_of_the_fingerprint(checkpoint):
     assert len(fingerprints) == 6
 
 
-def test_other_weights_have_another_fingerprint(encoder, tmp_path):
+def test_other_weights_have_another_fingerprint(encoder: Encoder, tmp_path: Path) -> None:
     other = write_tiny_checkpoint(tmp_path / "tiny.safetensors", seed=1)
 
     assert load_encoder(other).fingerprint != encoder.fingerprint
 
 
-def test_a_fingerprint_survives_json(encoder):
+def test_a_fingerprint_survives_json(encoder: Encoder) -> None:
     assert Fingerprint.from_dict(encoder.fingerprint.as_dict()) == encoder.fingerprint
 
 
 @pytest.mark.parametrize("change", [{"dim": "64"}, {"dim": True}, {"more": 1}])
-def test_what_is_no_fingerprint_is_refused(encoder, change):
+def test_an_invalid_fingerprint_is_refused(encoder: Encoder, change: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="not a fingerprint"):
         Fingerprint.from_dict(encoder.fingerprint.as_dict() | change)
     with pytest.raises(ValueError, match="not a fingerprint"):
@@ -200,12 +207,12 @@ def test_what_is_no_fingerprint_is_refused(encoder, change):
 
 
 @pytest.mark.parametrize("modes", [{"preprocess": "stretch"}, {"positions": "linear"}])
-def test_an_unknown_mode_is_refused(checkpoint, modes):
+def test_an_unknown_mode_is_refused(checkpoint: Path, modes: dict[str, Any]) -> None:
     with pytest.raises(CheckpointError, match="it must be one of"):
         load_encoder(checkpoint, **modes)
 
 
-def test_sizes_come_from_the_preprocessors_config_beside_the_file(tmp_path):
+def test_sizes_come_from_the_preprocessors_config_beside_the_file(tmp_path: Path) -> None:
     path = write_tiny_checkpoint(tmp_path / "m.safetensors")
     (tmp_path / "preprocessor_config.json").write_text(
         '{"size": {"shortest_edge": 60}, "crop_size": {"height": 42, "width": 42}}'

@@ -1,3 +1,5 @@
+"""Installing official checkpoints."""
+
 from __future__ import annotations
 
 import hashlib
@@ -91,7 +93,7 @@ def test_an_official_checkpoint_is_fetched_checked_converted_and_installed(
     assert list(models.iterdir()) == [path]
 
 
-def test_what_is_installed_is_not_fetched_again(
+def test_an_installed_checkpoint_is_not_fetched_again(
     site: Site, official: OfficialCheckpoint, models: Path
 ) -> None:
     models.mkdir(parents=True)
@@ -101,7 +103,7 @@ def test_what_is_installed_is_not_fetched_again(
 
 
 @pytest.mark.usefixtures("official")
-def test_wrong_bytes_are_not_installed(site: Site, pth: Path, models: Path) -> None:
+def test_a_file_with_a_wrong_checksum_is_not_installed(site: Site, pth: Path, models: Path) -> None:
     data = bytearray(pth.read_bytes())
     data[5_000] ^= 1
     site.put(PATH, bytes(data))
@@ -111,7 +113,7 @@ def test_wrong_bytes_are_not_installed(site: Site, pth: Path, models: Path) -> N
 
 
 @pytest.mark.usefixtures("official")
-def test_without_a_network_one_line_says_what_to_do_and_that_works(pth: Path, models: Path) -> None:
+def test_without_a_network_the_hint_to_download_by_hand_works(pth: Path, models: Path) -> None:
     with pytest.raises(DownloadError) as caught:
         fetch(NAME, models, mirror="http://127.0.0.1:9")
     by_hand = models / "dinov2_vitt14_reg4_pretrain.pth"
@@ -123,12 +125,12 @@ def test_without_a_network_one_line_says_what_to_do_and_that_works(pth: Path, mo
 
 
 @pytest.mark.usefixtures("official")
-def test_a_file_brought_by_hand_is_checked_and_installed_and_left(pth: Path, models: Path) -> None:
+def test_a_file_downloaded_by_hand_is_checked_installed_and_kept(pth: Path, models: Path) -> None:
     assert holds_the_official_tensors(fetch(NAME, models, file=pth))
     assert pth.exists()
 
 
-def test_a_wrong_file_brought_by_hand_is_refused_with_the_way_to_use_it(
+def test_a_wrong_file_downloaded_by_hand_is_refused_with_a_hint(
     official: OfficialCheckpoint, tmp_path: Path, models: Path
 ) -> None:
     other = write_checkpoint(tmp_path / "other.pth", TINY, seed=1, layout=OFFICIAL)
@@ -140,7 +142,7 @@ def test_a_wrong_file_brought_by_hand_is_refused_with_the_way_to_use_it(
 
 
 @pytest.mark.usefixtures("official")
-def test_the_hub_is_the_second_resort_and_said_to_be_unchecked(site: Site, models: Path) -> None:
+def test_the_hub_is_tried_second_with_a_notice_that_it_is_unchecked(site: Site, models: Path) -> None:
     hub_file = write_checkpoint(models.parent.parent / "hub.safetensors", TINY, layout=HUB)
     site.put(HUB_PATH, hub_file.read_bytes())
     notices: list[str] = []
@@ -151,7 +153,7 @@ def test_the_hub_is_the_second_resort_and_said_to_be_unchecked(site: Site, model
 
 
 @pytest.mark.usefixtures("official")
-def test_the_hub_is_not_asked_unless_it_is_named(site: Site, models: Path) -> None:
+def test_the_hub_is_not_tried_by_default(site: Site, models: Path) -> None:
     with pytest.raises(DownloadError, match="404"):
         fetch(NAME, models, mirror=site.address)
     assert len(site.asked) == 1
@@ -177,11 +179,13 @@ def test_a_disk_that_fails_while_installing_keeps_the_official_file(pth: Path, m
     assert by_hand.exists()
 
 
-def test_a_folder_that_cannot_be_made_and_a_name_that_does_not_exist_are_said(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_and_an_unknown_name_are_errors(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(DownloadError, match="cannot be created"):
         fetch("dinov2-base", tmp_path / "file" / "models")
-    with pytest.raises(CheckpointError, match="no official checkpoint; there are: dinov2-small, dinov2-base"):
+    with pytest.raises(
+        CheckpointError, match="not an official checkpoint; choose one of: dinov2-small, dinov2-base"
+    ):
         fetch("dinov3-base", tmp_path)
 
 

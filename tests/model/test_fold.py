@@ -29,7 +29,7 @@ RNG = np.random.default_rng(0)
 D = 24
 
 
-def linear(into, out):
+def linear(into: int, out: int) -> Linear:
     return Linear(
         RNG.standard_normal((into, out), dtype=np.float32), RNG.standard_normal(out, dtype=np.float32)
     )
@@ -56,7 +56,7 @@ def vector(size: int = D) -> NDArray[Any]:
     return RNG.uniform(0.5, 1.5, size).astype(np.float32)
 
 
-def test_a_norm_moves_into_the_map_after_it():
+def test_a_norm_moves_into_the_map_after_it() -> None:
     layer, weight, bias, x = stored(10, D), vector(), vector(), RNG.standard_normal((5, D), dtype=np.float32)
 
     matrix = fold_norm(layer, Norm(weight, bias))
@@ -64,7 +64,7 @@ def test_a_norm_moves_into_the_map_after_it():
     np.testing.assert_allclose(with_one(x) @ matrix, apply(layer, x * weight + bias), atol=1e-5)
 
 
-def test_a_scale_moves_into_the_map_before_it():
+def test_a_scale_moves_into_the_map_before_it() -> None:
     layer, gamma, x = stored(10, D), vector(10), RNG.standard_normal((5, D), dtype=np.float32)
 
     np.testing.assert_allclose(
@@ -72,7 +72,7 @@ def test_a_scale_moves_into_the_map_before_it():
     )
 
 
-def test_a_centred_map_puts_out_no_mean_and_the_same_norm_follows():
+def test_the_output_of_a_centred_map_has_mean_zero_and_the_same_norm() -> None:
     layer, x = linear(D, D), RNG.standard_normal((5, D), dtype=np.float32)
 
     out = apply(centre_output(layer), x)
@@ -82,7 +82,7 @@ def test_a_centred_map_puts_out_no_mean_and_the_same_norm_follows():
     np.testing.assert_allclose(centre(x), centred(x), atol=1e-6)
 
 
-def test_folding_leaves_what_it_was_given():
+def test_folding_does_not_change_its_arguments() -> None:
     layer, projection = linear(D, 3 * D), linear(D, D)
     kept = Linear(layer.weight.copy(), layer.bias.copy())
 
@@ -96,7 +96,7 @@ def test_folding_leaves_what_it_was_given():
 
 @pytest.mark.parametrize("heads", [1, 3])
 @pytest.mark.parametrize("queries", [1, 6])
-def test_attention_needs_no_scaling_and_no_bias_of_keys_and_values(heads, queries):
+def test_attention_needs_no_scaling_and_no_bias_of_keys_and_values(heads: int, queries: int) -> None:
     qkv, projection, gamma, norm = stored(3 * D, D), stored(D, D), vector(), Norm(vector(), vector())
     x = RNG.standard_normal((2, 6, D), dtype=np.float32) * np.float32(0.3)
     attention = fold_attention(qkv, projection, norm, gamma, heads)
@@ -114,7 +114,7 @@ def test_attention_needs_no_scaling_and_no_bias_of_keys_and_values(heads, querie
 
 
 @pytest.mark.parametrize("kind", [Mlp, SwiGlu])
-def test_the_terms_of_all_units_make_up_the_layer(kind):
+def test_the_terms_of_all_units_sum_to_the_layer(kind: type[Mlp] | type[SwiGlu]) -> None:
     x = RNG.standard_normal((2, 5, D), dtype=np.float32)
     into, last = [linear(D + 1, 768).weight for _ in range(1 if kind is Mlp else 2)], linear(768, D)
     layer = kind(*map(cut, into), cut(last.weight), last.bias)
@@ -129,7 +129,7 @@ def test_the_terms_of_all_units_make_up_the_layer(kind):
     np.testing.assert_allclose(total + layer.bias, apply(last, hidden), rtol=0, atol=2e-3)
 
 
-def test_a_map_is_parted_without_copying():
+def test_a_map_is_split_without_copying() -> None:
     layer = linear(D, 12)
 
     parts = split(layer, 3)

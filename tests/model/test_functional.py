@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy.special import expit, ndtr
 
 from model.network import layers
@@ -35,7 +36,7 @@ def apply_gelu(x: NDArray[Any]) -> NDArray[Any]:
     return found.reshape(x.shape)
 
 
-def test_gelu_is_exact_to_float32_everywhere():
+def test_gelu_is_exact_to_float32_everywhere() -> None:
     far = [0.0, -0.0, 1e4, -1e4, 3e38, -3e38]
     x = np.concatenate([np.linspace(-40, 40, 400_001), far]).astype(np.float32)
     exact = x.astype(np.float64) * ndtr(x.astype(np.float64))
@@ -43,7 +44,7 @@ def test_gelu_is_exact_to_float32_everywhere():
     assert (np.abs(apply_gelu(x) - exact) <= 2e-7 * np.maximum(1, np.abs(exact))).all()
 
 
-def test_gelu_is_far_nearer_than_the_tanh_approximation():
+def test_gelu_is_far_more_accurate_than_the_tanh_approximation() -> None:
     x = np.linspace(-4, 4, 1001, dtype=np.float32)
     exact = reference.gelu(x.astype(np.float64))
     approximation = 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
@@ -52,7 +53,7 @@ def test_gelu_is_far_nearer_than_the_tanh_approximation():
 
 
 @pytest.mark.parametrize("shape", [(1, 40_000), (100, 1536), (0, 8)])
-def test_blocks_cover_all_rows_once(shape):
+def test_blocks_cover_all_rows_once(shape: tuple[int, ...]) -> None:
     x = np.zeros(shape, np.float32)
 
     for rows in blocks(x):
@@ -62,7 +63,7 @@ def test_blocks_cover_all_rows_once(shape):
     np.testing.assert_array_equal(x, 1)
 
 
-def test_swiglu_is_the_gated_unit():
+def test_swiglu_is_the_gated_unit() -> None:
     gate, up = RNG.standard_normal((2, 7, 9), dtype=np.float32) * 20
     expected = gate.astype(np.float64) * expit(gate.astype(np.float64)) * up
     gate[0, 0], expected[0, 0] = -1e4, 0  # overflows exp
@@ -73,7 +74,7 @@ def test_swiglu_is_the_gated_unit():
 
 
 @pytest.mark.parametrize("scale", [1e-3, 1, 1e4])
-def test_normalise_is_layer_norm_of_centred_rows(scale):
+def test_layer_norm_of_centred_rows_is_the_textbook_formula(scale: float) -> None:
     x = RNG.standard_normal((11, 96), dtype=np.float32) * np.float32(scale)
     x -= x.mean(axis=1, keepdims=True)
     out = np.empty_like(x)
@@ -85,7 +86,7 @@ def test_normalise_is_layer_norm_of_centred_rows(scale):
     np.testing.assert_allclose(out, expected, rtol=0, atol=2e-6)
 
 
-def test_normalise_takes_a_row_of_zeros_to_zeros():
+def test_layer_norm_of_zeros_is_zeros() -> None:
     out = np.empty((1, 8), np.float32)
 
     layer_norm(np.zeros((1, 8), np.float32), 1e-6, out)
@@ -94,7 +95,7 @@ def test_normalise_takes_a_row_of_zeros_to_zeros():
 
 
 @pytest.mark.parametrize("offset", [0, 30, -30])
-def test_softmax_divided_by_its_denominator_is_softmax(offset):
+def test_softmax_divided_by_its_denominator_is_softmax(offset: int) -> None:
     scores = RNG.standard_normal((2, 5, 33), dtype=np.float32) + np.float32(offset)
     expected = reference.softmax(scores.astype(np.float64))
 
@@ -106,7 +107,7 @@ def test_softmax_divided_by_its_denominator_is_softmax(offset):
 
 
 @pytest.mark.parametrize("score", [60.0, 200.0, -60.0, -200.0, np.nan])
-def test_one_row_that_may_leave_float32_is_enough_for_distrust(score):
+def test_one_row_near_the_limits_of_float32_makes_denominators_untrustworthy(score: float) -> None:
     scores = RNG.standard_normal((2, 5, 33), dtype=np.float32)
     scores[1, 3] = score
 
@@ -115,7 +116,7 @@ def test_one_row_that_may_leave_float32_is_enough_for_distrust(score):
 
 @pytest.mark.parametrize("scale", [1, 20, 1000])
 @pytest.mark.parametrize("offset", [0, 60, 500, -500])
-def test_attention_bears_scores_of_any_size(scale, offset):
+def test_attention_is_accurate_for_scores_of_any_size(scale: float, offset: int) -> None:
     k, v = RNG.standard_normal((2, 1, 33, 8), dtype=np.float32)
     q = RNG.standard_normal((1, 5, 8), dtype=np.float32) * np.float32(scale)
     k[..., 0], q[..., 0] = 1, offset
@@ -126,7 +127,7 @@ def test_attention_bears_scores_of_any_size(scale, offset):
     np.testing.assert_allclose(out, plain_attention(q, k, v), rtol=0, atol=3e-4)
 
 
-def test_attention_bears_rows_that_are_far_apart():
+def test_attention_is_accurate_for_rows_far_apart() -> None:
     q = np.array([[[1e4], [-1e4], [0]]], np.float32)
     v, out = RNG.standard_normal((1, 8, 1), dtype=np.float32), np.empty_like(q)
 
@@ -138,7 +139,9 @@ def test_attention_bears_rows_that_are_far_apart():
 @pytest.mark.parametrize(
     ("queries", "tokens", "at_a_time"), [(1, 7, 1), (7, 7, 7), (70, 30, 16), (64, 9, 16)]
 )
-def test_attention_in_blocks_is_attention(queries, tokens, at_a_time, monkeypatch):
+def test_attention_in_blocks_is_attention(
+    queries: int, tokens: int, at_a_time: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(layers, "SCORES", at_a_time * 3 * tokens)
     q = RNG.standard_normal((3, queries, 16), dtype=np.float32)
     k, v = RNG.standard_normal((2, 3, tokens, 16), dtype=np.float32)
@@ -149,7 +152,7 @@ def test_attention_in_blocks_is_attention(queries, tokens, at_a_time, monkeypatc
     np.testing.assert_allclose(out, plain_attention(q, k, v), rtol=0, atol=2e-6)
 
 
-def test_buffers_are_kept_and_grow():
+def test_buffers_are_kept_and_grow() -> None:
     buffers = Buffers()
     small = buffers.take("a", 2, 3)
     assert np.shares_memory(small, buffers.take("a", 6))

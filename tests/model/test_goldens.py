@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from model.config import PositionMode
 from model.network.positions import antialiased_bicubic_matrix, bicubic_matrix, resample
 from model.preprocess import MEAN, STD, center_crop, official
-from tests.support.checkpoints import BASE, KINDS, build_vit, random_pixels, random_tensors
+from tests.support.checkpoints import BASE, KINDS, Tensors, build_vit, random_pixels, random_tensors
 from tests.support.goldens import (
     BASE_SIZES,
     BICUBIC_CASES,
@@ -26,7 +27,7 @@ MODES = ["transformers", "official"]
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("index", range(len(KIND_SHAPES)))
-def test_every_kind_gives_pytorchs_tokens(kind, mode, index):
+def test_every_kind_gives_pytorchs_tokens(kind: str, mode: PositionMode, index: int) -> None:
     vit = build_vit(KINDS[kind], random_tensors(KINDS[kind]), mode)
 
     tokens = vit.forward(random_pixels(*KIND_SHAPES[index]), patches=True)
@@ -37,7 +38,7 @@ def test_every_kind_gives_pytorchs_tokens(kind, mode, index):
 
 
 @pytest.fixture(scope="module")
-def base_tensors():
+def base_tensors() -> Tensors:
     tensors = random_tensors(BASE)
     assert numbers_digest(tensors) == str(golden("base")["digest"]), (
         "NumPy generates other random numbers now; run tests.goldens.make again"
@@ -46,7 +47,7 @@ def base_tensors():
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_base_gives_pytorchs_features(base_tensors, mode):
+def test_base_gives_pytorchs_features(base_tensors: Tensors, mode: PositionMode) -> None:
     vit = build_vit(BASE, base_tensors, mode)
 
     for height, width in BASE_SIZES:
@@ -57,7 +58,7 @@ def test_base_gives_pytorchs_features(base_tensors, mode):
         assert largest <= 1e-4, (height, width)
 
 
-def test_the_two_position_modes_differ_by_more_than_the_tolerance():
+def test_the_two_position_modes_differ_by_more_than_the_tolerance() -> None:
     arrays = golden("base")
 
     one_minus_cosine, largest = distances(arrays["official-224x224"], arrays["transformers-224x224"])
@@ -67,7 +68,7 @@ def test_the_two_position_modes_differ_by_more_than_the_tolerance():
 
 
 @pytest.mark.parametrize("name", BICUBIC_CASES)
-def test_bicubic_gives_pytorchs_interpolation(name):
+def test_bicubic_gives_pytorchs_interpolation(name: str) -> None:
     case, table = BICUBIC_CASES[name], bicubic_table()
     grid = len(table)
     if case.antialias:
@@ -82,7 +83,7 @@ def test_bicubic_gives_pytorchs_interpolation(name):
 
 
 @pytest.mark.parametrize("name", PROCESSED)
-def test_preprocessing_gives_the_image_processors_pixels(name):
+def test_preprocessing_gives_the_image_processors_pixels(name: str) -> None:
     case = PROCESSED[name]
     picture = golden_picture(case.width, case.height)
 

@@ -20,7 +20,7 @@ def unpacked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize("out", [1, 40, 64, 97, 192, 768])
-def test_panels_hold_the_columns_in_order(out, unpacked):
+def test_panels_hold_the_columns_in_order(out: int, unpacked: bool) -> None:
     matrix = RNG.standard_normal((out, 7), dtype=np.float32).T
 
     pieces = cut(matrix)
@@ -34,7 +34,7 @@ def test_panels_hold_the_columns_in_order(out, unpacked):
 @pytest.mark.parametrize(
     "shape", [(257, 769, 192), (50, 193, 576), (1, 64, 64), (3, 5, 7), (0, 8, 64), (33, 4000, 64)]
 )
-def test_a_product_in_panels_is_the_product(shape, unpacked):
+def test_a_product_in_panels_is_the_product(shape: tuple[int, int, int], unpacked: bool) -> None:
     rows, into, out = shape
     x, matrix = (RNG.standard_normal(size, dtype=np.float32) for size in ((rows, into), (into, out)))
     found = np.full((rows, out), np.nan, np.float32)
@@ -45,7 +45,7 @@ def test_a_product_in_panels_is_the_product(shape, unpacked):
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6 * into)
 
 
-def test_tokens_of_several_pictures_and_a_part_of_the_panels_are_taken(unpacked):
+def test_tokens_of_several_pictures_and_a_part_of_the_panels_are_taken(unpacked: bool) -> None:
     x, matrix = (
         RNG.standard_normal((2, 9, 30), dtype=np.float32),
         RNG.standard_normal((60, 256), dtype=np.float32),
@@ -63,7 +63,9 @@ def test_tokens_of_several_pictures_and_a_part_of_the_panels_are_taken(unpacked)
 
 @pytest.mark.parametrize("into", [64, 193, 769, 1536, 3072])
 @pytest.mark.parametrize("count", [1, 50, 257, 2056])
-def test_rows_at_once_make_a_small_product_and_few_remainders(count, into, monkeypatch):
+def test_rows_at_once_make_a_small_product_and_few_remainders(
+    count: int, into: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(panels, "_multiplies_unpacked", lambda: True)
 
     rows = rows_at_once(count, into, 64)
@@ -73,14 +75,14 @@ def test_rows_at_once_make_a_small_product_and_few_remainders(count, into, monke
     assert count % rows == 0 or rows - count % rows < 4 + rows / 2
 
 
-def test_rows_are_not_parted_where_blas_packs(monkeypatch):
+def test_rows_are_not_divided_where_blas_packs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(panels, "_multiplies_unpacked", lambda: False)
 
     assert rows_at_once(2056, 769, 384) == 2056
 
 
 @pytest.mark.parametrize("size", [(1,), (3, 5), (257, 769)])
-def test_an_aligned_array_begins_with_a_line_of_the_cache(size):
+def test_an_aligned_array_begins_with_a_line_of_the_cache(size: tuple[int, ...]) -> None:
     for _ in range(8):
         assert aligned(*size).ctypes.data % CACHE_LINE == 0
         assert aligned(*size).shape == size

@@ -1,3 +1,5 @@
+"""The gate for pictures: formats, limits, colour and orientation."""
+
 from __future__ import annotations
 
 import contextlib
@@ -5,6 +7,7 @@ import io
 import struct
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -39,7 +42,7 @@ def refused(data: bytes, code: str) -> None:
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_each_format_let_in_is_probed_and_decoded(kind: str) -> None:
+def test_each_accepted_format_is_probed_and_decoded(kind: str) -> None:
     data = pictures.encoded(pictures.scene(), kind)
     assert probe(data) == PictureInfo(kind, 64, 48)
     image = open_rgb(data)
@@ -99,7 +102,7 @@ def test_a_decompression_bomb_is_refused_from_its_header(data: bytes) -> None:
     refused(data, "too_many_pixels")
 
 
-def test_the_cap_on_pixels_is_inclusive_and_the_callers_to_lower() -> None:
+def test_the_limit_of_pixels_is_inclusive_and_callers_can_lower_it() -> None:
     data = pictures.encoded(pictures.scene(100, 80), "PNG")
     assert open_rgb(data, max_pixels=8_000).size == (100, 80)
     for door in (probe, open_rgb):
@@ -109,7 +112,7 @@ def test_the_cap_on_pixels_is_inclusive_and_the_callers_to_lower() -> None:
     assert MAX_PIXELS == 8_000 * 5_000
 
 
-def test_probing_decodes_no_pixel() -> None:
+def test_probing_does_not_decode_pixels() -> None:
     data = pictures.png(3_000, 3_000, b"these are no pixels")
     assert probe(data) == PictureInfo("PNG", 3_000, 3_000)
     with pytest.raises(PictureError) as caught:
@@ -139,14 +142,14 @@ def test_of_a_multi_picture_jpeg_the_first_is_shown() -> None:
 
 
 @pytest.mark.parametrize("bomb", [pictures.png_text_bomb, pictures.png_many_texts, pictures.png_profile_bomb])
-def test_a_text_or_profile_bomb_is_refused(bomb) -> None:
+def test_a_text_or_profile_bomb_is_refused(bomb: Callable[[], bytes]) -> None:
     data = bomb()
     assert len(data) < 200_000
     refused(data, "broken")
 
 
 @pytest.mark.parametrize("name", sorted(pictures.foreign_files()))
-def test_a_format_that_is_not_let_in_is_refused_whatever_it_is_called(name: str, tmp_path: Path) -> None:
+def test_a_format_that_is_not_accepted_is_refused_under_any_name(name: str, tmp_path: Path) -> None:
     data = pictures.foreign_files()[name]
     refused(data, "unsupported_format")
     path = tmp_path / "innocent.png"
@@ -155,7 +158,7 @@ def test_a_format_that_is_not_let_in_is_refused_whatever_it_is_called(name: str,
         probe(path)
 
 
-def test_a_polyglot_keeps_nothing_but_its_pixels_when_it_is_encoded_anew() -> None:
+def test_a_copy_of_a_polyglot_has_nothing_but_its_pixels() -> None:
     data = pictures.polyglot()
     assert b"<script>" in data
     encoded = jpeg(open_rgb(data), 320)
@@ -210,7 +213,7 @@ def test_a_picture_is_turned_upright(kind: str, orientation: int) -> None:
 
 
 @REMARKS
-def test_a_damaged_exif_block_leaves_the_picture_as_it_lies() -> None:
+def test_a_damaged_exif_block_does_not_rotate_the_picture() -> None:
     data = pictures.encoded(pictures.scene(), "JPEG", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff" + bytes(20))
     assert probe(data) == PictureInfo("JPEG", 64, 48)
     assert pictures.same_scene(open_rgb(data))
@@ -218,7 +221,7 @@ def test_a_damaged_exif_block_leaves_the_picture_as_it_lies() -> None:
 
 @pytest.mark.parametrize("mode", ["LA", "PA", "RGBA"])
 @pytest.mark.parametrize("kind", ["TIFF", "WEBP"])
-def test_transparency_is_laid_on_white(mode: str, kind: str) -> None:
+def test_transparency_becomes_white(mode: str, kind: str) -> None:
     clear = Image.new("RGBA", (8, 8), (255, 0, 0, 0))
     clear.paste((0, 0, 0, 255), (0, 0, 4, 8))
     if mode == "PA":
@@ -239,7 +242,7 @@ def test_half_transparent_pixels_are_mixed_with_white() -> None:
 @pytest.mark.parametrize(
     ("mode", "key"), [("1", 0), ("L", 0), ("P", 0), ("P", b"\0\xff"), ("RGB", (0, 0, 0)), ("I;16", 0)]
 )
-def test_a_transparent_colour_is_laid_on_white(mode: str, key: object) -> None:
+def test_a_transparent_colour_becomes_white(mode: str, key: object) -> None:
     image = Image.new("P" if mode == "P" else "L", (2, 1), 0)
     image.putpixel((1, 0), 1 if mode == "P" else 255)
     if mode == "P":
@@ -253,7 +256,7 @@ def test_a_transparent_colour_is_laid_on_white(mode: str, key: object) -> None:
     assert opened.getpixel((1, 0)) == ((255, 0, 0) if mode == "P" else (255, 255, 255))
 
 
-def test_a_transparent_colour_of_16_bits_is_laid_on_white() -> None:
+def test_a_transparent_colour_of_16_bits_becomes_white() -> None:
     pixels = b"\0" + struct.pack(">6H", 0x1234, 0x5678, 0x9ABC, 65535, 0, 0)
     key = (b"tRNS", struct.pack(">3H", 0x1234, 0x5678, 0x9ABC))
     image = open_rgb(pictures.png(2, 1, pixels, depth=16, before=[key]))
@@ -285,14 +288,16 @@ def test_16_bit_colour_is_scaled_and_not_clipped() -> None:
         ("F", [-2.0, 0.0, 2.0], [0, 128, 255]),
     ],
 )
-def test_wide_grey_values_are_scaled_as_they_are_commonly_meant(mode, values, expected) -> None:
+def test_wide_grey_values_are_scaled_by_the_usual_conventions(
+    mode: str, values: list[float], expected: list[int]
+) -> None:
     wide = Image.new(mode, (3, 1))
     wide.putdata(values)
     image = open_rgb(pictures.encoded(wide, "TIFF"))
     assert list(image.get_flattened_data()) == [(value, value, value) for value in expected]
 
 
-def test_values_that_are_no_numbers_are_broken() -> None:
+def test_values_that_are_not_finite_are_broken() -> None:
     wide = Image.new("F", (3, 1))
     wide.putdata([0.0, float("inf"), 1.0])
     with pytest.raises(PictureError, match="not finite"):
@@ -300,7 +305,7 @@ def test_values_that_are_no_numbers_are_broken() -> None:
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "TIFF"])
-def test_cmyk_becomes_the_colours_meant(kind: str) -> None:
+def test_cmyk_becomes_the_right_colours(kind: str) -> None:
     assert pictures.same_scene(open_rgb(pictures.encoded(pictures.scene().convert("CMYK"), kind)))
 
 
@@ -313,7 +318,7 @@ def test_extreme_shapes_are_decoded(size: tuple[int, int], kind: str) -> None:
     assert max(probe(jpeg(image, 320))[1:]) == min(max(size), 320)
 
 
-def test_a_jpeg_may_be_decoded_smaller_but_never_smaller_than_asked_for() -> None:
+def test_a_jpeg_is_decoded_smaller_but_not_smaller_than_requested() -> None:
     data = pictures.encoded(pictures.scene(1_600, 1_000), "JPEG")
     for short_side in (1, 100, 112, 125, 126, 250, 500, 501, 1_000, 2_000):
         image = open_rgb(data, short_side=short_side)
@@ -344,7 +349,7 @@ def test_no_metadata_survives(kind: str) -> None:
     )
 
 
-def test_a_copy_carries_no_metadata_of_a_picture_from_elsewhere() -> None:
+def test_a_copy_has_no_metadata_of_the_original() -> None:
     secrets = {"icc_profile": b"SecretProfile" * 20, "comment": b"SecretComment"}
     image = Image.open(io.BytesIO(pictures.encoded(pictures.scene(), "JPEG", **secrets)))
     assert b"Secret" not in jpeg(image, 48)
@@ -368,7 +373,7 @@ def is_refused_or_decoded(data: bytes) -> None:
 )  # Pillow's remarks on what it found; production prints them
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(kind=st.sampled_from(FORMATS), rest=st.binary(max_size=400))
-def test_rubbish_behind_a_true_beginning_is_refused(kind: str, rest: bytes) -> None:
+def test_garbage_after_a_valid_beginning_is_refused(kind: str, rest: bytes) -> None:
     is_refused_or_decoded(pictures.encoded(pictures.scene(8, 8), kind)[:32] + rest)
 
 
@@ -378,7 +383,9 @@ def test_rubbish_behind_a_true_beginning_is_refused(kind: str, rest: bytes) -> N
     kind=st.sampled_from(FORMATS),
     changes=st.lists(st.tuples(st.integers(0, 5_000), st.integers(0, 255)), min_size=1, max_size=8),
 )
-def test_flipped_bytes_are_refused_or_decoded_but_never_another_error(kind: str, changes) -> None:
+def test_flipped_bytes_are_refused_or_decoded_but_never_another_error(
+    kind: str, changes: list[tuple[int, int]]
+) -> None:
     data = bytearray(pictures.encoded(pictures.scene(24, 16), kind))
     for place, value in changes:
         data[place % len(data)] = value

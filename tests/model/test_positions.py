@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from model.config import PositionMode
 from model.network.positions import (
     antialiased_bicubic_matrix,
     bicubic_matrix,
@@ -17,7 +21,7 @@ MODES = [("official", False), ("official", True), ("transformers", False), ("tra
 
 
 @pytest.mark.parametrize("a", [-0.5, -0.75])
-def test_the_kernel_interpolates_and_its_taps_sum_to_one(a):
+def test_the_kernel_interpolates_and_its_taps_sum_to_one(a: float) -> None:
     whole, fractions = np.arange(-3.0, 4.0), np.linspace(0, 1, 11)
 
     np.testing.assert_array_equal(cubic_kernel(whole, a), whole == 0)
@@ -27,7 +31,9 @@ def test_the_kernel_interpolates_and_its_taps_sum_to_one(a):
 
 @pytest.mark.parametrize("make", [bicubic_matrix, antialiased_bicubic_matrix])
 @pytest.mark.parametrize(("source", "target"), [(37, 16), (37, 37), (5, 12), (7, 1), (1, 4)])
-def test_a_constant_stays_constant(make, source, target):
+def test_a_constant_stays_constant(
+    make: Callable[[int, int], NDArray[np.float64]], source: int, target: int
+) -> None:
     matrix = make(source, target)
 
     assert matrix.dtype == np.float64
@@ -36,13 +42,15 @@ def test_a_constant_stays_constant(make, source, target):
 
 
 @pytest.mark.parametrize("make", [bicubic_matrix, antialiased_bicubic_matrix])
-def test_as_many_samples_as_before_change_nothing(make):
+def test_resampling_to_the_same_size_changes_nothing(make: Callable[[int, int], NDArray[np.float64]]) -> None:
     np.testing.assert_allclose(make(9, 9), np.eye(9), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize(("mode", "registers"), MODES)
 @pytest.mark.parametrize(("height", "width"), [(3, 8), (9, 2), (5, 6)])
-def test_rows_and_columns_are_not_confused(mode, registers, height, width):
+def test_rows_and_columns_are_not_confused(
+    mode: PositionMode, registers: bool, height: int, width: int
+) -> None:
     table = np.random.default_rng(0).standard_normal((5, 5, 3), dtype=np.float32)
 
     grid = interpolate_positions(table, height, width, mode=mode, registers=registers)
@@ -54,7 +62,7 @@ def test_rows_and_columns_are_not_confused(mode, registers, height, width):
 
 
 @pytest.mark.parametrize(("mode", "registers"), MODES)
-def test_the_tables_own_grid_is_not_resampled(mode, registers):
+def test_the_tables_own_grid_is_not_resampled(mode: PositionMode, registers: bool) -> None:
     table = np.random.default_rng(0).standard_normal((5, 5, 3), dtype=np.float32)
 
     assert interpolate_positions(table, 5, 5, mode=mode, registers=registers) is table

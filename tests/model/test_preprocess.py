@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from model import CheckpointError, PictureError
+from model.config import PreprocessMode
+from model.network.functional import Array
 from model.preprocess import (
     MEAN,
     STD,
@@ -21,11 +25,11 @@ from model.preprocess import (
 from tests.support.goldens import golden_picture
 
 
-def levels(array):
+def levels(array: Array) -> Array:
     return np.round((array * np.array(STD)[:, None, None] + np.array(MEAN)[:, None, None]) * 255, 2)
 
 
-def test_normalising_is_the_textbook_formula():
+def test_normalising_is_the_textbook_formula() -> None:
     picture = golden_picture(20, 30)
     expected = (np.asarray(picture) / 255 - MEAN) / STD
 
@@ -38,17 +42,19 @@ def test_normalising_is_the_textbook_formula():
 
 class TestOfficial:
     @pytest.mark.parametrize("size", [(400, 300), (300, 400), (50, 60), (224, 224), (1, 1)])
-    def test_gives_a_square_of_any_picture(self, size):
+    def test_gives_a_square_of_any_picture(self, size: tuple[int, int]) -> None:
         assert official(Image.new("RGB", size)).shape == (3, 224, 224)
 
-    def test_keeps_the_centre(self):
+    def test_keeps_the_centre(self) -> None:
         picture = Image.new("RGB", (512, 256))
         picture.paste((255, 255, 255), (144, 16, 368, 240))
 
         assert (levels(official(picture)) == 255).all()
 
     @pytest.mark.parametrize("size", [(1, 10_000), (10_000, 1), (20, 3000)])
-    def test_bears_a_line_without_making_it_huge(self, size, monkeypatch):
+    def test_does_not_resize_a_line_to_a_huge_picture(
+        self, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         sizes = []
         resize = Image.Image.resize
         monkeypatch.setattr(
@@ -61,7 +67,7 @@ class TestOfficial:
         np.testing.assert_allclose(levels(array).mean(axis=(1, 2)), (10, 20, 30), atol=0.01)
 
     @pytest.mark.parametrize("size", [(64, 600), (601, 60)])
-    def test_a_long_picture_looks_as_if_resized_whole(self, size):
+    def test_a_long_picture_looks_as_if_it_were_resized_whole(self, size: tuple[int, int]) -> None:
         picture = golden_picture(*size)
         short, long = min(size), max(size)
         scaled = int(256 * long / short)
@@ -75,7 +81,7 @@ class TestOfficial:
 
 
 class TestCenterCrop:
-    def test_takes_pixels_as_they_are(self):
+    def test_takes_pixels_as_they_are(self) -> None:
         picture = golden_picture(101, 80)
 
         array = center_crop(picture, 28)
@@ -84,7 +90,7 @@ class TestCenterCrop:
             levels(array), np.asarray(picture)[26:54, 36:64].transpose(2, 0, 1), atol=0.01
         )
 
-    def test_pads_with_black(self):
+    def test_pads_with_black(self) -> None:
         array = levels(center_crop(Image.new("RGB", (10, 40), (255, 255, 255)), 28))
 
         assert (array[:, :, 9:19] == 255).all()
@@ -102,10 +108,10 @@ class TestResizeShortSide:
             ((30, 480), (3584, 224)),
         ],
     )
-    def test_floors_both_sides_to_multiples(self, size, shape):
+    def test_floors_both_sides_to_multiples(self, size: tuple[int, int], shape: tuple[int, ...]) -> None:
         assert resize_short_side(Image.new("RGB", size)).shape == (3, *shape)
 
-    def test_keeps_the_whole_picture(self):
+    def test_keeps_the_whole_picture(self) -> None:
         picture = Image.new("RGB", (300, 100), (255, 255, 255))
         picture.paste((0, 0, 0), (0, 0, 10, 100))
 
@@ -115,7 +121,7 @@ class TestResizeShortSide:
         assert array[0, 100, -5] == 255
 
     @pytest.mark.parametrize("size", [(1, 17), (10_000, 1)])
-    def test_refuses_a_line(self, size):
+    def test_refuses_a_line(self, size: tuple[int, int]) -> None:
         with pytest.raises(PictureError, match="one side may be at most 16 times the other") as refused:
             resize_short_side(Image.new("RGB", size))
         assert refused.value.code == "too_many_pixels"
@@ -124,7 +130,7 @@ class TestResizeShortSide:
 @pytest.mark.parametrize(
     ("mode", "shape"), [("official", (98, 98)), ("center_crop", (98, 98)), ("resize_short_side", (98, 196))]
 )
-def test_every_mode_is_found_by_its_name_and_uses_the_models_sizes(mode, shape):
+def test_every_mode_uses_the_sizes_of_the_model(mode: PreprocessMode, shape: tuple[int, int]) -> None:
     assert prepare(golden_picture(300, 150), mode, Geometry(112, 98), 14).shape == (3, *shape)
 
 
@@ -132,16 +138,16 @@ CONFIG = {"size": {"shortest_edge": 448}, "crop_size": {"height": 392, "width": 
 
 
 class TestGeometry:
-    def test_of_dinov2_is_256_and_224(self):
+    def test_of_dinov2_is_256_and_224(self) -> None:
         assert read_geometry({}, {}, grid=37, patch=14) == Geometry(256, 224)
 
-    def test_of_another_table_is_in_dinov2s_proportion(self):
+    def test_of_another_table_is_in_dinov2s_proportion(self) -> None:
         assert read_geometry({}, {}, grid=7, patch=14) == Geometry(112, 98)
 
-    def test_is_said_by_the_preprocessors_config(self):
+    def test_comes_from_the_preprocessors_config(self) -> None:
         assert read_geometry(CONFIG, {}, grid=37, patch=14) == Geometry(448, 392)
 
-    def test_is_said_by_the_files_metadata_before_all(self):
+    def test_comes_from_the_files_metadata_first(self) -> None:
         assert read_geometry(CONFIG, {"resize": "112", "crop": "98"}, grid=37, patch=14) == Geometry(112, 98)
 
     @pytest.mark.parametrize(
@@ -154,6 +160,8 @@ class TestGeometry:
             ({**CONFIG, "image_mean": [0.5, 0.5, 0.5]}, {}, "has image_mean"),
         ],
     )
-    def test_that_makes_no_sense_is_refused(self, preprocessor, metadata, complaint):
+    def test_that_is_invalid_is_refused(
+        self, preprocessor: dict[str, Any], metadata: dict[str, str], complaint: str
+    ) -> None:
         with pytest.raises(CheckpointError, match=complaint):
             read_geometry(preprocessor, metadata, grid=37, patch=14)

@@ -8,6 +8,7 @@ import pickle
 import struct
 import tracemalloc
 import zipfile
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -26,22 +27,22 @@ from tests.support.pth import PthPickle, global_name, integer, integers, text, w
 ARRAY = np.arange(6, dtype=np.float32).reshape(2, 3)
 
 
-def read_all(path):
+def read_all(path: Path) -> Tensors:
     with open_checkpoint(path) as file, reading(path):
         return {name: file.read(name) for name in file.shapes}
 
 
-def refusal(path):
+def refusal(path: Path) -> str:
     with pytest.raises(CheckpointError) as refused:
         read_all(path)
     return str(refused.value)
 
 
-def test_a_missing_file_says_how_to_get_weights(tmp_path):
+def test_a_missing_file_says_how_to_get_weights(tmp_path: Path) -> None:
     assert "flask model info" in refusal(tmp_path / "absent.safetensors")
 
 
-def test_another_ending_is_refused(tmp_path):
+def test_an_unknown_suffix_is_refused(tmp_path: Path) -> None:
     assert "the name of a checkpoint must end in one of .safetensors, .npz, .pth" in refusal(
         tmp_path / "weights.bin"
     )
@@ -49,26 +50,26 @@ def test_another_ending_is_refused(tmp_path):
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".npz", ".pth"])
 class TestDamage:
-    def test_what_is_no_such_file_is_refused(self, tmp_path, suffix):
+    def test_a_file_of_another_kind_is_refused(self, tmp_path: Path, suffix: str) -> None:
         path = tmp_path / f"m{suffix}"
         path.write_bytes(b"<html>404 Not Found</html>")
 
         assert str(path) in refusal(path)
 
-    def test_an_empty_file_is_refused(self, tmp_path, suffix):
+    def test_an_empty_file_is_refused(self, tmp_path: Path, suffix: str) -> None:
         path = tmp_path / f"m{suffix}"
         path.write_bytes(b"")
 
         assert str(path) in refusal(path)
 
-    def test_a_file_cut_off_anywhere_is_refused(self, tmp_path, suffix):
+    def test_a_file_truncated_anywhere_is_refused(self, tmp_path: Path, suffix: str) -> None:
         whole = write_tensors(tmp_path / f"whole{suffix}", {"a": ARRAY, "b": ARRAY + 1}).read_bytes()
         path = tmp_path / f"m{suffix}"
         for length in range(1, len(whole), 7):
             path.write_bytes(whole[:length])
             refusal(path)
 
-    def test_flipped_bytes_never_raise_anything_else(self, tmp_path, suffix):
+    def test_flipped_bytes_never_raise_anything_else(self, tmp_path: Path, suffix: str) -> None:
         whole = write_tensors(tmp_path / f"whole{suffix}", {"a": ARRAY}).read_bytes()
         path = tmp_path / f"m{suffix}"
         rng = np.random.default_rng(0)
@@ -81,14 +82,14 @@ class TestDamage:
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".npz"])
-def test_integers_are_no_weights(tmp_path, suffix):
+def test_integers_are_refused(tmp_path: Path, suffix: str) -> None:
     path = write_tensors(tmp_path / f"m{suffix}", {"counts": np.arange(3)})
 
     assert "counts" in refusal(path)
 
 
 class TestSafetensors:
-    def write(self, tmp_path, header, numbers=b""):
+    def write(self, tmp_path: Path, header: object, numbers: bytes = b"") -> Path:
         path = tmp_path / "m.safetensors"
         raw = header if isinstance(header, bytes) else json.dumps(header).encode()
         path.write_bytes(struct.pack("<Q", len(raw)) + raw + numbers)
@@ -109,10 +110,10 @@ class TestSafetensors:
         ],
         ids=str,
     )
-    def test_a_senseless_entry_is_refused(self, tmp_path, entry):
+    def test_an_invalid_entry_is_refused(self, tmp_path: Path, entry: object) -> None:
         refusal(self.write(tmp_path, {"a": entry}, bytes(8)))
 
-    def test_a_file_that_is_cut_off_is_refused_when_opened(self, tmp_path):
+    def test_a_truncated_file_is_refused_when_opened(self, tmp_path: Path) -> None:
         path = write_tensors(tmp_path / "m.safetensors", {"a": ARRAY})
         path.write_bytes(path.read_bytes()[:-1])
 
@@ -120,10 +121,10 @@ class TestSafetensors:
             pass
 
     @pytest.mark.parametrize("header", [b"{", b"[]", b"null", b'{"__metadata__": 3}', b"\xff\xfe"])
-    def test_a_senseless_header_is_refused(self, tmp_path, header):
+    def test_an_invalid_header_is_refused(self, tmp_path: Path, header: object) -> None:
         refusal(self.write(tmp_path, header))
 
-    def test_a_huge_header_is_not_read(self, tmp_path):
+    def test_a_huge_header_is_not_read(self, tmp_path: Path) -> None:
         path = tmp_path / "m.safetensors"
         path.write_bytes(struct.pack("<Q", 1 << 60))
 
@@ -131,12 +132,12 @@ class TestSafetensors:
 
 
 class TestNpz:
-    def test_pickled_arrays_are_refused(self, tmp_path):
+    def test_pickled_arrays_are_refused(self, tmp_path: Path) -> None:
         np.savez(tmp_path / "m.npz", a=np.array([{"x": 1}], dtype=object))
 
         assert "not floating-point numbers" in refusal(tmp_path / "m.npz")
 
-    def test_a_header_that_claims_more_than_there_is_is_refused(self, tmp_path):
+    def test_a_header_that_claims_more_than_the_file_has_is_refused(self, tmp_path: Path) -> None:
         raw = io.BytesIO()
         np.lib.format.write_array_header_1_0(raw, {"descr": "<f4", "fortran_order": False, "shape": (1000,)})
         with zipfile.ZipFile(tmp_path / "m.npz", "w") as file:
@@ -146,12 +147,12 @@ class TestNpz:
 
 
 class TestPth:
-    def table(self, write=lambda table: None):
+    def table(self, write: Callable[[PthPickle], None] = lambda table: None) -> PthPickle:
         table = PthPickle()
         write(table)
         return table
 
-    def test_tensors_come_back_as_they_were(self, tmp_path):
+    def test_tensors_come_back_as_they_were(self, tmp_path: Path) -> None:
         tensors = {"a": ARRAY, "half": ARRAY.astype(np.float16), "double": ARRAY.astype(np.float64)}
 
         with open_checkpoint(write_pth(tmp_path / "m.pth", tensors)) as file:
@@ -173,18 +174,18 @@ class TestPth:
         ],
         ids=".".join,
     )
-    def test_every_other_global_is_refused(self, tmp_path, named):
+    def test_every_other_global_is_refused(self, tmp_path: Path, named: tuple[str, str]) -> None:
         table = (
             pickle.PROTO + b"\x02" + global_name(*named) + pickle.EMPTY_TUPLE + pickle.REDUCE + pickle.STOP
         )
 
         message = refusal(write_pth_parts(tmp_path / "m.pth", table, []))
 
-        assert f"names {'.'.join(named)}" in message
+        assert f"refers to {'.'.join(named)}" in message
 
-    def test_nothing_is_executed(self, tmp_path):
+    def test_nothing_is_executed(self, tmp_path: Path) -> None:
         class Exploit:
-            def __reduce__(self):
+            def __reduce__(self) -> tuple[object, ...]:
                 return open, (str(tmp_path / "proof"), "w")
 
         for protocol in range(6):
@@ -196,7 +197,7 @@ class TestPth:
     @pytest.mark.parametrize(
         "value", [[1], {1: 2}, {"a": b"x"}, {"a": 1.5}, {"a": {"b": 1}}, 3, None, {"a", "b"}], ids=str
     )
-    def test_other_objects_are_refused(self, value, protocol):
+    def test_other_objects_are_refused(self, value: object, protocol: int) -> None:
         with pytest.raises(CheckpointError):
             read_state_dict(pickle.dumps(value, protocol))
 
@@ -219,11 +220,11 @@ class TestPth:
         ],
         ids=repr,
     )
-    def test_a_malformed_pickle_is_refused(self, table):
+    def test_a_malformed_pickle_is_refused(self, table: bytes) -> None:
         with pytest.raises(CheckpointError):
             read_state_dict(table)
 
-    def test_random_instructions_are_refused_quickly(self):
+    def test_random_instructions_are_refused_quickly(self) -> None:
         rng = np.random.default_rng(0)
         whole = self.table(lambda t: t.tensors([("a", 0, ARRAY), ("b", 1, ARRAY)])).finish()
         seed = np.frombuffer(whole, np.uint8)
@@ -234,12 +235,12 @@ class TestPth:
                 tensors = read_state_dict(mutated.tobytes()).values()
                 assert all(tensor.extent < 1 << 50 for tensor in tensors)
 
-    def test_a_tensor_beyond_its_storage_is_refused(self, tmp_path):
+    def test_a_tensor_beyond_its_storage_is_refused(self, tmp_path: Path) -> None:
         table = self.table(lambda t: t.tensors([("a", 0, np.zeros((100, 100), np.float32))])).finish()
 
         assert "beyond the end" in refusal(write_pth_parts(tmp_path / "m.pth", table, [bytes(40)]))
 
-    def test_a_tensor_of_overlapping_views_costs_no_more_than_it_says(self, tmp_path):
+    def test_a_tensor_of_overlapping_views_costs_no_more_than_it_says(self, tmp_path: Path) -> None:
         storage = (
             pickle.MARK + text("storage") + global_name("torch", "FloatStorage") + text("0") + text("cpu")
         )
@@ -261,38 +262,38 @@ class TestPth:
             + pickle.STOP
         )
 
-        assert "senseless shape" in refusal(write_pth_parts(tmp_path / "m.pth", table, [bytes(4)]))
+        assert "invalid shape" in refusal(write_pth_parts(tmp_path / "m.pth", table, [bytes(4)]))
 
-    def test_tuples_nested_to_explode_are_refused_quickly(self):
+    def test_exponentially_nested_tuples_are_refused_quickly(self) -> None:
         nested = b"\x80\x02)" + b"".join(b"q\x00h\x00\x86" for _ in range(200))
 
         for ending in (b"q\x00}h\x00h\x00s.", b"q\x00h\x00\x93.", b"q\x00h\x00\x86Q.", b"q\x00h\x00R.", b"."):
             with pytest.raises(CheckpointError):
                 read_state_dict(nested + ending)
 
-    def test_a_compressed_part_is_refused_unread(self, tmp_path):
+    def test_a_compressed_part_is_refused_unread(self, tmp_path: Path) -> None:
         with zipfile.ZipFile(tmp_path / "m.pth", "w", zipfile.ZIP_DEFLATED) as file:
             file.writestr("archive/data.pkl", bytes(15 << 20))
 
         assert "compressed" in refusal(tmp_path / "m.pth")
 
-    def test_a_huge_table_is_refused_unread(self, tmp_path):
+    def test_a_huge_table_is_refused_unread(self, tmp_path: Path) -> None:
         table = pickle.PROTO + b"\x02" + bytes(17 << 20)
 
         assert "larger than in any real checkpoint" in refusal(write_pth_parts(tmp_path / "m.pth", table, []))
 
-    def test_a_missing_storage_is_named(self, tmp_path):
+    def test_a_missing_storage_is_named(self, tmp_path: Path) -> None:
         table = self.table(lambda t: t.tensors([("a", 0, ARRAY)])).finish()
 
         assert "data/0 is missing" in refusal(write_pth_parts(tmp_path / "m.pth", table, []))
 
-    def test_a_zip_of_something_else_is_refused(self, tmp_path):
+    def test_a_zip_of_something_else_is_refused(self, tmp_path: Path) -> None:
         with zipfile.ZipFile(tmp_path / "m.pth", "w") as file:
             file.writestr("readme.txt", "hello")
 
         assert "exactly one data.pkl" in refusal(tmp_path / "m.pth")
 
-    def test_a_big_endian_file_is_refused(self, tmp_path):
+    def test_a_big_endian_file_is_refused(self, tmp_path: Path) -> None:
         with zipfile.ZipFile(tmp_path / "m.pth", "w") as file:
             file.writestr("archive/data.pkl", self.table().finish())
             file.writestr("archive/byteorder", "big")
@@ -301,7 +302,7 @@ class TestPth:
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".npz", ".pth"])
-def test_files_are_closed(tmp_path, suffix):
+def test_files_are_closed(tmp_path: Path, suffix: str) -> None:
     # An open file warns when it is collected, and warnings are errors.
     assert read_all(write_tensors(tmp_path / f"m{suffix}", {"a": ARRAY})).keys() == {"a"}
 

@@ -11,17 +11,19 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from model.network import stream, vit
+from model.network.functional import Array
 from model.network.threads import Team, blas_threads, shares, team
+from model.network.vit import VisionTransformer
 from tests.support.checkpoints import KINDS, build_vit, random_pixels, random_tensors
 
 
 @pytest.fixture(autouse=True)
-def small_networks_are_shared_too(monkeypatch):
+def small_networks_are_shared_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vit, "SHARED_OPERATIONS", 0)
 
 
 @pytest.mark.parametrize(("total", "size"), [(12, 2), (3, 2), (1, 4), (0, 3), (257, 8)])
-def test_shares_cover_all_and_are_even(total, size):
+def test_shares_cover_all_and_are_even(total: int, size: int) -> None:
     parts = shares(total, size)
 
     lengths = [part.stop - part.start for part in parts]
@@ -30,7 +32,7 @@ def test_shares_cover_all_and_are_even(total, size):
     assert max(lengths) - min(lengths) <= 1
 
 
-def test_every_member_works_in_a_thread_of_its_own():
+def test_every_member_works_in_its_own_thread() -> None:
     seen = {}
 
     Team(3).run(lambda rank: seen.update({rank: threading.get_ident()}))
@@ -41,8 +43,8 @@ def test_every_member_works_in_a_thread_of_its_own():
 
 
 @pytest.mark.parametrize("failing", [0, 1, 2])
-def test_a_members_error_reaches_the_caller(failing):
-    def task(rank):
+def test_a_members_error_reaches_the_caller(failing: int) -> None:
+    def task(rank: int) -> None:
         if rank == failing:
             raise MemoryError(f"of rank {rank}")
 
@@ -50,7 +52,7 @@ def test_a_members_error_reaches_the_caller(failing):
         Team(3).run(task)
 
 
-def test_after_an_error_another_team_is_made():
+def test_a_new_team_is_made_after_an_error() -> None:
     with pytest.raises(ValueError, match="in the middle"), team(2) as failed:
         raise ValueError("in the middle")
 
@@ -60,13 +62,15 @@ def test_after_an_error_another_team_is_made():
         assert again is workers
 
 
-def test_a_thread_left_at_work_by_an_error_does_not_touch_the_next_picture(monkeypatch):
+def test_a_thread_left_at_work_by_an_error_does_not_touch_the_next_picture(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     network = build_vit(KINDS["plain"], random_tensors(KINDS["plain"]), threads=2)
     pixels, layer_norm = random_pixels(1, 3, 70, 70), stream.layer_norm
     expected = network.forward(pixels)
     at_work, next_began, left_one_wrote = (threading.Event() for _ in range(3))
 
-    def breaks_off(x, eps, out):
+    def breaks_off(x: Array, eps: float, out: Array) -> None:
         if threading.current_thread() is threading.main_thread():
             at_work.wait(10)
             raise TimeoutError
@@ -75,7 +79,7 @@ def test_a_thread_left_at_work_by_an_error_does_not_touch_the_next_picture(monke
         x.fill(np.nan)
         left_one_wrote.set()
 
-    def begins(x, eps, out):
+    def begins(x: Array, eps: float, out: Array) -> None:
         next_began.set()
         left_one_wrote.wait(10)
         layer_norm(x, eps, out)
@@ -88,7 +92,7 @@ def test_a_thread_left_at_work_by_an_error_does_not_touch_the_next_picture(monke
     np.testing.assert_array_equal(network.forward(pixels), expected)
 
 
-def test_threads_end_with_their_team():
+def test_threads_end_with_their_team() -> None:
     before = set(threading.enumerate())
     workers = Team(4)
     workers.run(lambda rank: None)
@@ -102,7 +106,7 @@ def test_threads_end_with_their_team():
         assert not thread.is_alive()
 
 
-def test_blas_is_held_to_one_thread_meanwhile_and_let_go_after():
+def test_blas_is_limited_to_one_thread_while_a_team_works() -> None:
     with threadpool_limits(2, "blas"):
         with team() as workers:
             assert workers.size == 2
@@ -110,10 +114,10 @@ def test_blas_is_held_to_one_thread_meanwhile_and_let_go_after():
         assert blas_threads() == 2
 
 
-def test_a_second_caller_waits_for_the_first():
+def test_a_second_caller_waits_for_the_first() -> None:
     entered = threading.Event()
 
-    def second():
+    def second() -> None:
         with team(1):
             entered.set()
 
@@ -125,13 +129,13 @@ def test_a_second_caller_waits_for_the_first():
     assert entered.is_set()
 
 
-def test_callers_in_many_threads_get_their_own_features():
+def test_callers_in_many_threads_get_their_own_features() -> None:
     network = build_vit(KINDS["plain"], random_tensors(KINDS["plain"]), threads=2)
     pixels = [random_pixels(2, 3, 70, 70, seed=seed) for seed in range(6)]
     expected = [network.forward(batch) for batch in pixels]
     found: list[Array | None] = [None] * 6
 
-    def encode(index):
+    def encode(index: int) -> None:
         for _ in range(5):
             found[index] = network.forward(pixels[index])
 
@@ -162,7 +166,7 @@ def encode_in_children(count: int, network: VisionTransformer, pixels: Array) ->
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="fork is a Unix call")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 @pytest.mark.parametrize("used_before", [False, True])
-def test_forked_children_encode_as_the_parent_does(used_before):
+def test_forked_children_encode_as_the_parent_does(used_before: bool) -> None:
     network = build_vit(KINDS["many-heads"], random_tensors(KINDS["many-heads"]), threads=2)
     pixels = random_pixels(3, 3, 70, 70)
     if used_before:
@@ -175,7 +179,7 @@ def test_forked_children_encode_as_the_parent_does(used_before):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="fork is a Unix call")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_a_fork_in_the_middle_of_a_computation_leaves_the_child_free():
+def test_a_child_forked_during_a_computation_can_compute() -> None:
     network = build_vit(KINDS["plain"], random_tensors(KINDS["plain"]), threads=2)
     pixels = random_pixels(1, 3, 70, 70)
     with team(2):  # the lock is held while the child is made

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from config import BUNDLED_WEIGHTS
 from model import load_encoder
-from model.checkpoints.layouts import LAYOUTS
+from model.checkpoints.layouts import LAYOUTS, Layout
 from model.compare import compare, transformers_features, transformers_model
+from model.config import PositionMode
+from model.network.functional import Array
 from tests.support.checkpoints import (
     BASE,
     KINDS,
@@ -29,7 +33,7 @@ pytestmark = [pytest.mark.parity, pytest.mark.filterwarnings("ignore")]
 REFERENCES = {"transformers": transformers_tokens, "official": official_tokens}
 
 
-def assert_exact(found, expected):
+def assert_exact(found: Array, expected: Array) -> None:
     one_minus_cosine, largest = distances(found, expected)
     assert one_minus_cosine <= 1e-6
     assert largest <= 1e-4
@@ -38,7 +42,7 @@ def assert_exact(found, expected):
 @pytest.mark.parametrize("mode", REFERENCES)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("shape", [(1, 3, 70, 70), (3, 3, 28, 98), (2, 3, 140, 126)], ids=str)
-def test_every_kind_agrees_on_every_token(kind, mode, shape):
+def test_every_kind_agrees_on_every_token(kind: str, mode: PositionMode, shape: tuple[int, ...]) -> None:
     config, tensors, pixels = KINDS[kind], random_tensors(KINDS[kind], seed=5), random_pixels(*shape)
 
     tokens = build_vit(config, tensors, mode).forward(pixels, patches=True)
@@ -48,7 +52,7 @@ def test_every_kind_agrees_on_every_token(kind, mode, shape):
 
 @pytest.mark.parametrize("mode", REFERENCES)
 @pytest.mark.parametrize("size", BASE_SIZES, ids=str)
-def test_base_agrees(mode, size):
+def test_base_agrees(mode: PositionMode, size: tuple[int, int]) -> None:
     tensors, pixels = random_tensors(BASE, seed=6), random_pixels(1, 3, *size)
 
     features = build_vit(BASE, tensors, mode).forward(pixels)
@@ -57,7 +61,7 @@ def test_base_agrees(mode, size):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_save_pretrained_writes_is_read(kind, tmp_path):
+def test_files_of_save_pretrained_are_read(kind: str, tmp_path: Path) -> None:
     config, tensors, pixels = KINDS[kind], random_tensors(KINDS[kind]), random_pixels(1, 3, 70, 70)
     transformers_model(memory_weights(config, tensors)).save_pretrained(tmp_path)
 
@@ -68,7 +72,7 @@ def test_what_save_pretrained_writes_is_read(kind, tmp_path):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_torch_save_writes_is_read(kind, tmp_path):
+def test_files_of_torch_save_are_read(kind: str, tmp_path: Path) -> None:
     config, tensors = KINDS[kind], random_tensors(KINDS[kind])
     torch.save(transformers_model(memory_weights(config, tensors)).state_dict(), tmp_path / "memory.pth")
     torch.save(
@@ -86,7 +90,7 @@ def test_what_torch_save_writes_is_read(kind, tmp_path):
 
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.name)
-def test_our_own_pth_files_are_pytorchs_too(layout, tmp_path):
+def test_our_pth_files_are_readable_by_pytorch(layout: Layout, tmp_path: Path) -> None:
     path = write_checkpoint(tmp_path / "tiny.pth", KINDS["swiglu-registers"], layout=layout)
 
     tensors = torch.load(path, weights_only=True)
@@ -94,7 +98,7 @@ def test_our_own_pth_files_are_pytorchs_too(layout, tmp_path):
     assert all(torch.isfinite(tensor).all() for tensor in tensors.values())
 
 
-def test_the_bundled_model_agrees_as_flask_model_verify_says():
+def test_the_bundled_model_passes_flask_model_verify() -> None:
     encoder = load_encoder(BUNDLED_WEIGHTS)
     pictures = [golden_picture(300, 200), golden_picture(97, 150)]
 

@@ -22,7 +22,7 @@ SIZES = [(16, 16), (16, 24), (37, 37), (37, 20), (1, 1), (64, 3)]
 
 @pytest.mark.parametrize("registers", [False, True])
 @pytest.mark.parametrize("size", SIZES, ids=str)
-def test_official_positions_agree(size, registers):
+def test_official_positions_agree(size: tuple[int, int], registers: bool) -> None:
     table = np.random.default_rng(0).standard_normal((37, 37, 16), dtype=np.float32)
 
     ours = interpolate_positions(table, *size, mode="official", registers=registers)
@@ -33,7 +33,7 @@ def test_official_positions_agree(size, registers):
 
 @pytest.mark.parametrize("registers", [False, True])
 @pytest.mark.parametrize("size", SIZES, ids=str)
-def test_transformers_positions_agree(size, registers):
+def test_transformers_positions_agree(size: tuple[int, int], registers: bool) -> None:
     table = np.random.default_rng(0).standard_normal((37, 37, 16), dtype=np.float32)
 
     ours = interpolate_positions(table, *size, mode="transformers", registers=registers)
@@ -47,7 +47,7 @@ def test_transformers_positions_agree(size, registers):
     "size", [(640, 427), (427, 640), (224, 224), (100, 333), (1000, 255), (257, 256)], ids=str
 )
 @pytest.mark.parametrize("mode", ["official", "center_crop"])
-def test_preprocessing_agrees_within_a_grey_level(size, mode):
+def test_preprocessing_agrees_within_a_grey_level(size: tuple[int, int], mode: str) -> None:
     picture = golden_picture(*size)
 
     ours = official(picture) if mode == "official" else center_crop(picture)
@@ -60,7 +60,7 @@ def test_preprocessing_agrees_within_a_grey_level(size, mode):
 
 
 @pytest.mark.parametrize("value", [0, 255])
-def test_black_and_white_become_the_same_numbers(value):
+def test_black_and_white_become_the_same_numbers(value: int) -> None:
     picture = Image.new("RGB", (300, 260), (value, value, value))
 
     theirs = np.asarray(image_processor(256, 224)(picture)["pixel_values"][0])

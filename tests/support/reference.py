@@ -1,6 +1,35 @@
-"""DINOv2 as the papers write it down: float64, nothing folded, shared or reused.
+"""DINOv2 as the papers write it: the best place to begin reading about the network.
 
-Parameters are the official tensors. Slow and plain on purpose: the fast network is held against this one.
+This module computes what `model.network.vit` computes, one picture at a time, in float64, without anything
+that makes it fast. The tests compare the fast network with this one. With the papers at hand, read it from
+top to bottom:
+
+1. A picture is cut into patches of ``p x p`` pixels, and each is projected to a token, a vector of width D
+   (`patch_embed`; [1]_, equation 1).
+2. The CLS token is put first, and position embeddings are added, so that the network knows where a patch
+   lies. They were learned for one size of picture, and are interpolated for others (`position_embeddings`).
+3. Some models have register tokens, which have no position and are dropped at the end [3]_.
+4. Each of ``depth`` blocks adds to the tokens the output of attention, where tokens look at each other, and
+   then that of an MLP, where each is processed alone ([1]_, equations 2 and 3). DINOv2 multiplies both
+   outputs by a learned vector before they are added, LayerScale's gamma [4]_.
+5. After a last LayerNorm ([1]_, equation 4), the CLS token is the feature of the picture [2]_.
+
+Parameters are the tensors of a checkpoint by their official names, such as ``blocks.0.attn.qkv.weight``.
+Shapes are written in letters: h x w patches, R registers, N = 1 + R + h w tokens, width D, heads of width d.
+
+References
+----------
+.. [1] Dosovitskiy et al., "An Image is Worth 16x16 Words: Transformers for Image Recognition at Scale",
+   arXiv:2010.11929, section 3.1.
+.. [2] Oquab et al., "DINOv2: Learning Robust Visual Features without Supervision", arXiv:2304.07193.
+.. [3] Darcet et al., "Vision Transformers Need Registers", arXiv:2309.16588.
+.. [4] Touvron et al., "Going deeper with Image Transformers", arXiv:2103.17239, section 2.
+.. [5] Vaswani et al., "Attention Is All You Need", arXiv:1706.03762, section 3.2.
+.. [6] Hendrycks and Gimpel, "Gaussian Error Linear Units (GELUs)", arXiv:1606.08415.
+.. [7] Shazeer, "GLU Variants Improve Transformer", arXiv:2002.05202.
+.. [8] Ba, Kiros and Hinton, "Layer Normalization", arXiv:1607.06450.
+.. [9] R. Keys, "Cubic convolution interpolation for digital image processing", IEEE Transactions on
+   Acoustics, Speech, and Signal Processing 29 (6), 1981.
 """
 
 from __future__ import annotations
@@ -15,39 +44,39 @@ from scipy.special import erf, expit
 from model.config import ViTConfig
 
 Array = NDArray[np.float64]
+Parameters = Mapping[str, Array]
 
 
 def forward(
     config: ViTConfig, tensors: Mapping[str, NDArray[Any]], pixels: NDArray[Any], positions: str
 ) -> Array:
-    """All tokens after the final norm, (B, 1 + R + h w, D), for pixels (B, 3, H, W)."""
-    p = {name: tensor.astype(np.float64) for name, tensor in tensors.items()}
-    return np.stack([_forward(config, p, image.astype(np.float64), positions) for image in pixels])
+    """Encode pictures: pixels (B, 3, H, W) to tokens (B, N, D), in the order CLS, registers, patches."""
+    parameters = {name: tensor.astype(np.float64) for name, tensor in tensors.items()}
+    return np.stack([encode(config, parameters, image.astype(np.float64), positions) for image in pixels])
 
 
-def _forward(config: ViTConfig, p: Mapping[str, Array], image: Array, positions: str) -> Array:
+def encode(config: ViTConfig, parameters: Parameters, image: Array, positions: str) -> Array:
+    """Encode one picture, (3, H, W), as tokens, (N, D)."""
     h, w = image.shape[1] // config.patch, image.shape[2] // config.patch
-    x = np.concatenate([p["cls_token"][0], patch_embed(config, p, image)])  # (1 + h w, D)
-    x = x + np.concatenate([p["pos_embed"][0, :1], position_table(config, p, h, w, positions)])
+    x = np.concatenate([parameters["cls_token"][0], patch_embed(config, parameters, image)])
+    x = x + position_embeddings(config, parameters, h, w, positions)
     if config.registers:
-        x = np.concatenate([x[:1], p["register_tokens"][0], x[1:]])
+        x = np.concatenate([x[:1], parameters["register_tokens"][0], x[1:]])
     for index in range(config.depth):
-        block = {name.removeprefix(f"blocks.{index}."): value for name, value in p.items()}
-        x = x + block["ls1.gamma"] * attention(config, block, norm(config, block, "norm1", x))
-        x = x + block["ls2.gamma"] * mlp(config, block, norm(config, block, "norm2", x))
-    return norm(config, p, "norm", x)
+        x = block(config, of_block(parameters, index), x)
+    return layer_norm(config, parameters, "norm", x)
 
 
-def patch_embed(config: ViTConfig, p: Mapping[str, Array], image: Array) -> Array:
-    """The convolution of stride and size `patch`: one product per patch."""
-    kernel, side = p["patch_embed.proj.weight"], config.patch
-    rows = [
-        np.tensordot(kernel, image[:, top : top + side, left : left + side], axes=3)
-        + p["patch_embed.proj.bias"]
-        for top in range(0, image.shape[1], side)
-        for left in range(0, image.shape[2], side)
+def patch_embed(config: ViTConfig, parameters: Parameters, image: Array) -> Array:
+    """Project each patch to a token, (h w, D): a convolution whose stride is the patch size."""
+    kernel = parameters["patch_embed.proj.weight"]  # (D, 3, p, p)
+    bias, p = parameters["patch_embed.proj.bias"], config.patch
+    tokens = [
+        np.tensordot(kernel, image[:, top : top + p, left : left + p], axes=3) + bias
+        for top in range(0, image.shape[1], p)
+        for left in range(0, image.shape[2], p)
     ]
-    return np.stack(rows)
+    return np.stack(tokens)
 
 
 def of_block(parameters: Parameters, index: int) -> Parameters:
@@ -111,33 +140,26 @@ def softmax(scores: Array) -> Array:
     return weights
 
 
-def position_table(config: ViTConfig, p: Mapping[str, Array], h: int, w: int, positions: str) -> Array:
-    """The patches' positions, (h w, D)."""
-    grid = config.grid
-    table = p["pos_embed"][0, 1:].reshape(grid, grid, -1)
+def position_embeddings(config: ViTConfig, parameters: Parameters, h: int, w: int, positions: str) -> Array:
+    """Position embeddings of CLS and h x w patches, (1 + h w, D).
+
+    The stored table is of ``grid x grid`` patches. For other sizes, dinov2 (``official``) and transformers
+    interpolate slightly differently; models with registers use an antialiased interpolation in both.
+    """
+    stored, grid = parameters["pos_embed"][0], config.grid
+    table = stored[1:].reshape(grid, grid, -1)
     if (h, w) != (grid, grid):
-        table = bicubic(
-            table, h, w, offset=0.1 if positions == "official" else 0.0, antialias=config.registers > 0
-        )
-    return table.reshape(h * w, -1)
+        offset = 0.1 if positions == "official" else 0.0
+        table = bicubic(table, h, w, offset=offset, antialias=config.registers > 0)
+    return np.concatenate([stored[:1], table.reshape(h * w, -1)])
 
 
 def bicubic(table: Array, h: int, w: int, *, offset: float, antialias: bool) -> Array:
-    """Bicubic interpolation of (G, G, D) to (h, w, D), pixel by pixel; `offset` is for the plain one."""
-    weigh = antialiased_weights if antialias else plain_weights
-    down = [weigh(len(table), h, offset, i) for i in range(h)]
-    across = [weigh(len(table), w, offset, j) for j in range(w)]
-    return np.stack(
-        [
-            np.stack(
-                [
-                    sum(a * b * table[r, c] for r, a in rows.items() for c, b in columns.items())
-                    for columns in across
-                ]
-            )
-            for rows in down
-        ]
-    )
+    """Resample a table (G, G, D) to (h, w, D) by bicubic interpolation, as PyTorch does."""
+    taps = antialiased_taps if antialias else plain_taps
+    rows = [taps(len(table), h, offset, index) for index in range(h)]
+    columns = [taps(len(table), w, offset, index) for index in range(w)]
+    return np.array([[weighted_sum(table, row, column) for column in columns] for row in rows])
 
 
 def weighted_sum(table: Array, rows: dict[int, float], columns: dict[int, float]) -> Array:
@@ -156,8 +178,8 @@ def plain_taps(source: int, target: int, offset: float, index: int) -> dict[int,
     return weights
 
 
-def antialiased_weights(source: int, target: int, offset: float, index: int) -> dict[int, float]:
-    """All taps within the widened kernel, normalised; none beyond the border."""
+def antialiased_taps(source: int, target: int, offset: float, index: int) -> dict[int, float]:
+    """Weights of all samples under a kernel widened by the reduction, normalised; `offset` is unused."""
     scale = max(source / target, 1.0)
     centre = (index + 0.5) * source / target - 0.5
     weights = {
@@ -167,7 +189,7 @@ def antialiased_weights(source: int, target: int, offset: float, index: int) -> 
 
 
 def cubic(x: float, a: float) -> float:
-    """Keys' cubic convolution."""
+    """Keys' cubic convolution kernel [9]_, whose slope at 1 is `a`."""
     x = abs(x)
     if x < 1:
         return (a + 2) * x**3 - (a + 3) * x**2 + 1

@@ -154,7 +154,7 @@ class _StackMachine:
         if named not in _GLOBALS:
             raise CheckpointError(
                 f"the .pth refers to {module}.{name}; only floating-point tensors are allowed"
-                " (8-bit matrices are read from .safetensors alone)."
+                " (8-bit matrices can be stored in .safetensors only)."
             )
         self.push(named)
 
