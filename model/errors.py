@@ -32,7 +32,8 @@ class PictureError(VitrineError):
     Parameters
     ----------
     code : str
-        ``empty``, ``too_large`` (bytes), ``too_many_pixels``, ``unsupported_format`` or ``broken``.
+        ``empty``, ``too_large`` (bytes), ``too_many_pixels``, ``unsupported_format``, ``unsupported_kind`` (a
+        variant of an accepted format) or ``broken``.
     message : str
         What was found, and what is allowed.
 
@@ -42,7 +43,7 @@ class PictureError(VitrineError):
         `code` is not one of these.
     """
 
-    CODES = ("empty", "too_large", "too_many_pixels", "unsupported_format", "broken")
+    CODES = ("empty", "too_large", "too_many_pixels", "unsupported_format", "unsupported_kind", "broken")
 
     def __init__(self, code: str, message: str) -> None:
         if code not in self.CODES:

@@ -7,22 +7,32 @@ imports Pillow and `model.errors`, and no NumPy, so that the web process may imp
 
 from model.pictures.gate import (
     BROWSER_FORMATS,
+    DAMAGED,
+    DECODING,
     FORMATS,
+    HIGHEST_MAX_PIXELS,
     MAX_PIXELS,
     MEDIA_TYPES,
+    MOST_OF_JPEG,
     PictureInfo,
     Source,
+    limit_pixels,
     open_rgb,
     probe,
 )
 
 __all__ = [
     "BROWSER_FORMATS",
+    "DAMAGED",
+    "DECODING",
     "FORMATS",
+    "HIGHEST_MAX_PIXELS",
     "MAX_PIXELS",
     "MEDIA_TYPES",
+    "MOST_OF_JPEG",
     "PictureInfo",
     "Source",
+    "limit_pixels",
     "open_rgb",
     "probe",
 ]

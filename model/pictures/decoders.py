@@ -1,21 +1,25 @@
-"""Limits on the time and memory that Pillow's decoders take, beyond the number of pixels.
+"""Limits on the time and memory that Pillow's decoders take, and what is left of a damaged picture.
 
 Pillow reads headers, and the pixels of a few formats, piece by piece in Python. A file of twenty megabytes
 can be cut into millions of pieces, and so keep Pillow busy for seconds over a single pixel; a progressive
 JPEG can draw the same pixels in a hundred thousand scans. The limits are counts, not seconds, so that a file
 that one machine accepts is accepted by all.
 
-`model.pictures.gate` calls this. Imports Pillow and `model.errors`.
+The readers of all formats call this. Imports Pillow and the package's own modules.
 """
 
 from __future__ import annotations
 
-import os
+import errno
 from typing import BinaryIO
 
-from PIL import ImageFile
+from PIL import Image, ImageFile
 
 from model.errors import PictureError
+from model.pictures.files import size_of
+
+MAX_PIXELS = 40_000_000
+"""Pixels that are decoded at most: a photograph of a 40 MP camera, 160 MB when decoded."""
 
 HEADER_READS = 100_000
 """A camera's JPEG takes about 100 reads before its pixels, a GIF with XMP about 10,000."""
@@ -29,9 +33,8 @@ BMP_READS = 4_000_000
 MAX_SCANS = 500
 """Encoders write about 10 scans. Each takes 2 to 3 ms at 40 million pixels, even if it is empty."""
 
-_PYTHON_DECODERS = frozenset({"bmp_rle"})
-_PYTHON_FACTOR = 4
-_START_OF_SCAN = b"\xff\xda"
+_ENOUGH = 0.75
+"""Share of the rows that a damaged picture must have: with less, search would find other pictures."""
 
 
 class BudgetedFile:
@@ -41,20 +44,22 @@ class BudgetedFile:
     ----------
     file : binary file
         Seekable. It stays open when this object is closed.
+
+    Attributes
+    ----------
+    size : int
+        Length in bytes.
     """
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self._size = file.seek(0, os.SEEK_END)
-        file.seek(0)
+        self.size = size_of(file)
         self._reads_left = HEADER_READS
-        self._scans_left: int | None = None
-        self.seek, self.tell, self.fileno = file.seek, file.tell, file.fileno
+        self.seek, self.tell = file.seek, file.tell
 
     def decode(self, kind: str) -> None:
         """Switch to the limits for reading the pixels of a picture of this format."""
         self._reads_left = BMP_READS if kind == "BMP" else PIXEL_READS
-        self._scans_left = MAX_SCANS if kind == "JPEG" else None
 
     def read(self, size: int = -1) -> bytes:
         """Read as `BinaryIO.read` does.
@@ -62,41 +67,22 @@ class BudgetedFile:
         Raises
         ------
         PictureError
-            ``broken``: too many reads, or too many scans.
+            ``broken``: too many reads.
         """
         self._reads_left -= 1
         if self._reads_left < 0:
             raise PictureError("broken", "the file is cut into too many small pieces")
         # The file may claim a length of gigabytes, which a file on disk would allocate before reading.
-        data = self._file.read(min(size, self._size))
-        if self._scans_left is not None:
-            self._scans_left -= data.count(_START_OF_SCAN)
-            if self._scans_left < 0:
-                raise PictureError("broken", f"the JPEG has more than {MAX_SCANS} scans")
-        return data
+        return self._file.read(min(size, self.size))
 
 
-def cap(image: ImageFile.ImageFile, max_pixels: int) -> int:
-    """Return how many pixels a picture may have.
-
-    Parameters
-    ----------
-    image : PIL.ImageFile.ImageFile
-        Opened, not decoded.
-    max_pixels : int
-        The limit for decoders written in C.
-
-    Returns
-    -------
-    int
-        `max_pixels`, or a quarter of it if Pillow decodes in Python, at 0.1 microseconds per pixel.
-    """
-    slow = any(tile.codec_name in _PYTHON_DECODERS for tile in image.tile)
-    return max_pixels // _PYTHON_FACTOR if slow else max_pixels
+def most_scans(pixels: int) -> int:
+    """Return how many scans a JPEG of this size may have."""
+    return max(20, MAX_SCANS * MAX_PIXELS // max(MAX_PIXELS, pixels))
 
 
-def load(image: ImageFile.ImageFile) -> None:
-    """Decode the first frame of an opened picture.
+def load(image: ImageFile.ImageFile, missing: tuple[int, ...] = (0,)) -> bool:
+    """Decode the first frame of an opened picture, or what there is of it.
 
     The decoders of WebP and AVIF hold two more canvases, up to 320 MB, which Pillow would keep while it
     copies the decoded frame. Here they are released as soon as the frame is decoded.
@@ -105,7 +91,45 @@ def load(image: ImageFile.ImageFile) -> None:
     ----------
     image : PIL.ImageFile.ImageFile
         Opened, not decoded.
+    missing : tuple of int
+        Values of samples that the decoder has left undecoded.
+
+    Returns
+    -------
+    bool
+        Whether the file is damaged or cut off and yet most of its pixels are there.
+
+    Raises
+    ------
+    PictureError
+        ``broken``: too few pixels are there.
     """
+    try:
+        _load(image)
+    except (OSError, EOFError) as error:
+        if image._im is None or getattr(error, "errno", None) not in (None, errno.EINVAL):
+            raise
+        image.tile = []  # from now on Pillow takes the picture as decoded
+        require_most(image, missing)
+        return True
+    return False
+
+
+def require_most(image: Image.Image, missing: tuple[int, ...]) -> None:
+    """Refuse a damaged picture of which too little was decoded.
+
+    Raises
+    ------
+    PictureError
+        ``broken``: the rows at three quarters of the height hold only `missing`.
+    """
+    top, bottom = int(image.height * (_ENOUGH - 0.05)), max(1, int(image.height * _ENOUGH))
+    rows = image.crop((0, min(top, bottom - 1), image.width, bottom))
+    if all(value in missing for band in rows.split() for value in band.getextrema()):
+        raise PictureError("broken", "the picture is damaged or cut off: more than a quarter of it is missing")
+
+
+def _load(image: ImageFile.ImageFile) -> None:
     if not hasattr(image, "_decoder"):
         image.load()
         return
