@@ -19,6 +19,8 @@ _SAMPLE_SIDE = 1024
 _SOLID = 128
 _BRIGHT = 200
 _SEEN = 0.05
+_FEW = 64
+"""Pixels: with fewer there is no shape to be seen on any background."""
 
 
 def to_rgb(image: Image.Image, profile: bytes = b"") -> Image.Image:
@@ -106,4 +108,4 @@ def _background(rgba: Image.Image) -> int:
     solid = sample.getchannel("A").point(lambda alpha: WHITE if alpha >= _SOLID else 0)
     counts = sample.convert("L").histogram(solid)
     visible = sum(counts)
-    return BLACK if visible and sum(counts[:_BRIGHT]) < _SEEN * visible else WHITE
+    return BLACK if visible >= _FEW and sum(counts[:_BRIGHT]) < _SEEN * visible else WHITE

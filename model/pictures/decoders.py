@@ -33,8 +33,10 @@ BMP_READS = 4_000_000
 MAX_SCANS = 500
 """Encoders write about 10 scans. Each takes 2 to 3 ms at 40 million pixels, even if it is empty."""
 
-_ENOUGH = 0.75
-"""Share of the rows that a damaged picture must have: with less, search would find other pictures."""
+_ENOUGH = (0.25, 0.75)
+"""Where a damaged picture must have pixels: with less of it, search would find other pictures."""
+
+_ROWS = 4
 
 
 class BudgetedFile:
@@ -121,12 +123,14 @@ def require_most(image: Image.Image, missing: tuple[int, ...]) -> None:
     Raises
     ------
     PictureError
-        ``broken``: the rows at three quarters of the height hold only `missing`.
+        ``broken``: the rows at a quarter or at three quarters of the height hold only `missing`.
     """
-    top, bottom = int(image.height * (_ENOUGH - 0.05)), max(1, int(image.height * _ENOUGH))
-    rows = image.crop((0, min(top, bottom - 1), image.width, bottom))
-    if all(value in missing for band in rows.split() for value in band.getextrema()):
-        raise PictureError("broken", "the picture is damaged or cut off: more than a quarter of it is missing")
+    for share in _ENOUGH:  # BMP begins with the lowest row
+        top = min(int(image.height * share), image.height - 1)
+        rows = image.crop((0, top, image.width, min(top + _ROWS, image.height)))
+        if all(value in missing for band in rows.split() for value in band.getextrema()):
+            message = "the picture is damaged or cut off: more than a quarter of it is missing"
+            raise PictureError("broken", message)
 
 
 def _load(image: ImageFile.ImageFile) -> None:

@@ -260,7 +260,7 @@ class _Decoder:
     def _run(self, mode: str, raw: str, plane: int, tags: dict[int, tuple[int, ...]]) -> Image.Image:
         data, start = self._with_directory(tags)
         image = Image.new(mode, self._size)
-        decoder = Image._getdecoder(mode, "libtiff", (raw, COMPRESSION_INFO[self._compression], 0, start))
+        decoder = Image._getdecoder(mode, "libtiff", (raw, 0, start))
         try:
             decoder.setimage(image.im, (0, 0, *self._size))
             _, error = decoder.decode(data)
@@ -327,8 +327,10 @@ def _separated(image: Image.Image, layout: _Layout) -> list[Image.Image]:
     """Return the 8-bit samples of grey that was decoded as another mode."""
     bands = list(image.split())
     if layout.bits == 16 and len(layout.extras) == 1:
-        # Two samples of 16 bits lie where four of 8 bits would: take the more significant ones.
-        return [bands[1], bands[3]] if struct.pack("=H", 1) == b"\1\0" else [bands[0], bands[2]]
+        # Two samples of 16 bits lie where four of 8 bits would.
+        little = struct.pack("=H", 1) == b"\1\0"
+        pairs = (bands[:2], bands[2:])
+        return [_rounded(*reversed(pair)) if little else _rounded(*pair) for pair in pairs]
     return bands
 
 
@@ -370,6 +372,13 @@ def _inverted(image: Image.Image) -> Image.Image:
 
 def _high_bytes(image: Image.Image) -> Image.Image:
     return image.convert("I").point(lambda value: value * (1 / 257) + 0.5).convert("L")
+
+
+def _rounded(high: Image.Image, low: Image.Image) -> Image.Image:
+    """Return 16-bit samples divided by 257, from their two bytes."""
+    up = ImageChops.subtract(low, high).point([0] * 129 + [1] * 127)
+    down = ImageChops.subtract(high, low).point([0] * 129 + [1] * 127)
+    return ImageChops.subtract(ImageChops.add(high, up), down)
 
 
 def _scaled_12(image: Image.Image) -> Image.Image:
