@@ -35,7 +35,7 @@ setup: ## The virtual environment with all that `make run` needs
 setup-dev:
 	@$(BOOTSTRAP) --dev
 
-bench: ## Measure against PyTorch, ONNX Runtime and faiss (an environment of its own, some GB)
+bench: ## Measure against PyTorch, ONNX Runtime and faiss (a separate environment, some GB)
 	@$(BOOTSTRAP) --peers
 	@.venv-peers/bin/python -m bench.run $(ARGS)
 
