@@ -121,7 +121,7 @@ def index(settings: Settings, environ: Mapping[str, str]) -> None:
         drawn = (place / notes.SAMPLES).stat().st_mtime_ns
         up_to_date = found is not None and found.scanned > drawn
     if found is not None and up_to_date:
-        Step("Index").finish(f"{found.count:,} pictures of {root}")
+        Step("Index").finish(f"{found.count:,} pictures from {root}")
     else:
         _in_own_process("index", str(root))
 

@@ -1,1 +1,1 @@
-"""Long runs against the finished thing: ``make fuzz``, ``make chaos``, ``make unguarded``."""
+"""Long runs against the finished thing: ``make fuzz``, ``make chaos``, ``make mutation``."""

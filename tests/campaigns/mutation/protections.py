@@ -1,4 +1,4 @@
-"""The protections that ``make unguarded`` takes away one at a time, and the rows of what goes wrong then."""
+"""The protections that ``make mutation`` takes away one at a time, and the rows of what goes wrong then."""
 
 from __future__ import annotations
 

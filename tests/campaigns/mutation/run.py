@@ -1,4 +1,4 @@
-"""``make unguarded``: take away one protection after the other, and see which test notices.
+"""``make mutation``: take away one protection after the other, and see which test notices.
 
 Each is taken away in a copy of the project, never in the project itself, and the tests of its row are run
 there. A protection whose loss no test notices is one that may be lost in any change to come.
