@@ -180,7 +180,8 @@ import subprocess, sys
 from config import load_settings
 from scripts import preparation
 lock = preparation.lock(load_settings(), 0.0)
-print(subprocess.Popen(["sleep", "60"], pass_fds=[lock], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).pid)
+nothing = subprocess.DEVNULL
+print(subprocess.Popen(["sleep", "60"], pass_fds=[lock], stdout=nothing, stderr=nothing).pid)
 """
     environ = {**os.environ, "DATA_DIR": str(tmp_path)}
     done = subprocess.run(
