@@ -1,6 +1,6 @@
 # Everything begins here. Needed: Python 3.11 or newer, make, and the Python package registry.
 .DEFAULT_GOAL := help
-.PHONY: help run test check setup setup-dev lock bench parity train fuzz chaos load mutation audit clean
+.PHONY: help run test test-fast check setup setup-dev lock bench parity train fuzz chaos load mutation audit clean
 
 # Any Python 3 starts the bootstrap, which looks for 3.11 or newer itself; PYTHON=... names one.
 PYTHON3 := $(shell for python in $(PYTHON) python3 python3.12 python3.11 python3.13 python3.14 python; do \
@@ -23,6 +23,10 @@ run: ## Set up, then serve on http://127.0.0.1:8000 (PORT=, GALLERY=DIR, MODEL=d
 
 test: setup-dev ## Set up, then run the tests (ARGS= goes to pytest)
 	@$(BIN)/python -m pytest --ignore=tests/parity --ignore=tests/training $(ARGS)
+
+test-fast: setup-dev ## Only what needs no browser, no server and no wait: a minute or two
+	@$(BIN)/python -m pytest tests/model tests/gallery tests/app tests/test_*.py \
+		-m "not slow and not postgres" --durations=5 $(ARGS)
 
 check: setup-dev ## Format, lint, types
 	@$(BIN)/ruff format --check .

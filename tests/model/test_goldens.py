@@ -45,6 +45,7 @@ def base_tensors():
     return tensors
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", MODES)
 def test_base_gives_pytorchs_features(base_tensors, mode):
     vit = build_vit(BASE, base_tensors, mode)
