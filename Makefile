@@ -1,6 +1,6 @@
 # Requirements: make, Python 3.11 or newer, and access to the Python package index.
 .DEFAULT_GOAL := help
-.PHONY: help run test check setup setup-dev lock bench parity train fuzz chaos load mutation audit clean
+.PHONY: help run test test-fast check setup setup-dev lock bench parity train fuzz chaos load mutation audit clean
 
 # Any Python 3 can run the bootstrap, which looks for 3.11 or newer itself; PYTHON=... chooses one.
 PYTHON3 := $(shell for python in $(PYTHON) python3 python3.12 python3.11 python3.13 python3.14 python; do \
@@ -23,6 +23,10 @@ run: ## Set up and serve on http://127.0.0.1:8000 (PORT=, GALLERY=DIR, MODEL=din
 
 test: setup-dev ## Run all tests (ARGS= is passed to pytest)
 	@$(BIN)/python -m pytest --ignore=tests/parity --ignore=tests/training $(ARGS)
+
+test-fast: setup-dev ## Run the fast tests: no browser, no server, no wait; a minute or two
+	@$(BIN)/python -m pytest tests/model tests/gallery tests/app tests/test_*.py \
+		-m "not slow and not postgres" --durations=5 $(ARGS)
 
 check: setup-dev ## Check format, lint and types
 	@$(BIN)/ruff format --check .

@@ -19,6 +19,8 @@ HEAVY = {"numpy", "scipy", "safetensors", "faiss", "tqdm", "zxcvbn"}
 LIGHT = (
     "gallery.catalog",
     "gallery.errors",
+    "gallery.generations",
+    "gallery.locks",
     "model.config",
     "model.errors",
     "model.files",
