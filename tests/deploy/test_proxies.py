@@ -147,9 +147,10 @@ def test_forged_forwarding_headers_have_no_effect(client: Client) -> None:
 def test_another_host_name_does_not_reach_the_site(client: Client) -> None:
     try:
         answer = client.get("/", headers={"Host": "evil.example"})
-    except requests.ConnectionError as error:
-        assert not isinstance(error, requests.exceptions.SSLError)
-        return  # closed without a word
+    except requests.exceptions.SSLError:
+        raise
+    except requests.ConnectionError:
+        return  # closed without an answer
     assert answer.status_code in (200, 421)
     assert "Vitrine" not in answer.text
 
