@@ -64,7 +64,6 @@ class ThrottledError(Exception):
                 self.wait,
             )
         )
-        return text
 
 
 class Page(NamedTuple):
