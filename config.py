@@ -281,7 +281,7 @@ def _secret_key(read: _Reader, data_dir: Path, production: bool) -> str:
             raise SettingsError("SECRET_KEY is shorter than 16 characters; make one: openssl rand -hex 32")
         return key
     if production:
-        raise SettingsError("SECRET_KEY is not set; production needs one of its own: openssl rand -hex 32")
+        raise SettingsError("SECRET_KEY is not set; production needs one; make it with: openssl rand -hex 32")
     path = data_dir / "secret_key"
     try:
         data_dir.mkdir(parents=True, exist_ok=True)

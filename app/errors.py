@@ -57,12 +57,13 @@ class ThrottledError(Exception):
     @property
     def message(self) -> str:
         """How long to wait, in the reader's language."""
-        text: str = ngettext(
-            "Too many attempts. Wait %(num)s second, then try again.",
-            "Too many attempts. Wait %(num)s seconds, then try again.",
-            self.wait,
+        return str(
+            ngettext(
+                "Too many attempts. Wait %(num)s second, then try again.",
+                "Too many attempts. Wait %(num)s seconds, then try again.",
+                self.wait,
+            )
         )
-        return text
 
 
 class Page(NamedTuple):

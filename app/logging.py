@@ -89,7 +89,7 @@ def _finish(response: Response) -> Response:
 
 
 def _frames(trace: TracebackType | None) -> list[str]:
-    """Return the frames of our own code, and the innermost ones whatever they belong to."""
+    """Return the frames of our code, and the innermost ones of any package."""
     stack = list(traceback.extract_tb(trace))
     ours = [frame for frame in stack[:-LIBRARY_FRAMES] if "site-packages" not in frame.filename]
     return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in ours + stack[-LIBRARY_FRAMES:]]

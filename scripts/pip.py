@@ -90,16 +90,18 @@ class Install:
         return sum(1 for _ in self._environment.glob("lib/python*/site-packages/*.dist-info"))
 
     def _read_output(self, output: IO[str]) -> None:
-        for line in output:
-            if line.startswith(("Collecting ", "Requirement already satisfied: ")):
-                self._found += 1
-                self._package = line.split(": " if line[0] == "R" else " ", 1)[1].split("==")[0].strip()
-            elif line.startswith("Ignoring "):  # for another platform or Python
-                self._total -= 1
-            elif line.startswith("Installing collected packages"):
-                self._installing = True
+        with output:
+            for line in output:
+                if line.startswith(("Collecting ", "Requirement already satisfied: ")):
+                    self._found += 1
+                    self._package = line.split(": " if line[0] == "R" else " ", 1)[1].split("==")[0].strip()
+                elif line.startswith("Ignoring "):  # for another platform or Python
+                    self._total -= 1
+                elif line.startswith("Installing collected packages"):
+                    self._installing = True
 
     def _read_errors(self, errors: IO[str]) -> None:
-        for line in errors:
-            if line.rstrip() not in self._errors:
-                self._errors.append(line.rstrip())
+        with errors:
+            for line in errors:
+                if line.rstrip() not in self._errors:
+                    self._errors.append(line.rstrip())

@@ -123,7 +123,7 @@ def index(settings: Settings, environ: Mapping[str, str]) -> None:
         drawn = (place / SAMPLES_FILE).stat().st_mtime_ns
         up_to_date = up_to_date and found is not None and found.scanned > drawn
     if found is not None and up_to_date:
-        Step("Index").finish(f"{found.count:,} pictures of {root}")
+        Step("Index").finish(f"{found.count:,} pictures from {root}")
         return
     if earlier is not None and not same:
         _say_why(settings, earlier)

@@ -19,6 +19,8 @@ HEAVY = {"numpy", "scipy", "safetensors", "faiss", "tqdm", "zxcvbn"}
 LIGHT = (
     "gallery.catalog",
     "gallery.errors",
+    "gallery.generations",
+    "gallery.locks",
     "model.config",
     "model.errors",
     "model.files",
@@ -132,11 +134,15 @@ def test_no_package_imports_itself_by_a_detour(package: str) -> None:
     """Between the packages inside one, such as `app.searches`; the factory in ``__init__.py`` knows all."""
     inner = {path.name for path in (ROOT / package).iterdir() if (path / "__init__.py").exists()}
 
-    def room(module: str) -> str:
+    def package_of(module: str) -> str:
         parts = module.split(".")
         return ".".join(parts[:2]) if len(parts) > 1 and parts[1] in inner else module
 
-    order((room(source), room(target)) for source, target in module_edges(package) if source != package)
+    order(
+        (package_of(source), package_of(target))
+        for source, target in module_edges(package)
+        if source != package
+    )
 
 
 def test_a_cycle_is_noticed() -> None:

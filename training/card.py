@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 
 from model.files import sha256_file
-from training.packs import Pack
 from training.recipe import Recipe
 from training.state import Progress
+from training.trainer import Material
 
 _CARD = """# {name}
 
-A ViT of DINOv2's architecture and Vitrine's own training: width {config.width}, depth {config.depth}, heads
-{config.heads}, patch {config.patch}, position table {config.grid} x {config.grid} ({config.image_size} px),
-{millions:.2f} M parameters, float16, {size:.1f} MiB. Preprocessing: shorter side {resize}, bicubic, centre
-crop {config.image_size}, ImageNet mean and standard deviation.
+A ViT of DINOv2's architecture: width {config.width}, depth {config.depth}, heads {config.heads}, patch
+{config.patch}, position table {config.grid} x {config.grid} ({config.image_size} px), {millions:.2f} M
+parameters, {size:.1f} MiB. Preprocessing: shorter side and centre crop {config.image_size}, bicubic, ImageNet
+mean and standard deviation.
 SHA-256 of the checkpoint: {digest}.
 
-Trained on {device} for {hours:.2f} hours: {progress.step:,} steps, {progress.pictures:,} pictures seen.
-It began {begun}.
+Trained on {device} for {hours:.2f} hours: {progress.step:,} steps, {progress.pictures:,} pictures in
+{progress.views:,} views. It began {begun}.
 
 ## Data
 
-| what | pictures | source | licence |
-| --- | --- | --- | --- |
-{data}
+{pictograms:,} pictograms, and photographs:
+
+| pack | photographs |
+| --- | --- |
+{packs}
 
 ## Recipe
 
@@ -37,12 +38,7 @@ It began {begun}.
 
 
 def write_card(
-    checkpoint: Path,
-    recipe: Recipe,
-    packs: Sequence[Pack],
-    progress: Progress,
-    init: Path | None,
-    device: str,
+    checkpoint: Path, recipe: Recipe, material: Material, progress: Progress, init: Path | None, device: str
 ) -> Path:
     """Write ``README.md`` beside a checkpoint.
 
@@ -50,7 +46,7 @@ def write_card(
     ----------
     checkpoint : Path
     recipe : Recipe
-    packs : sequence of Pack
+    material : Material
         What it was trained on.
     progress : Progress
         How long.
@@ -63,36 +59,24 @@ def write_card(
     -------
     Path
     """
+    counts = material.photographs.counts
     text = _CARD.format(
         name=checkpoint.stem,
         config=recipe.config,
         millions=recipe.config.parameters / 1e6,
         size=checkpoint.stat().st_size / 2**20,
-        resize=recipe.resize,
         digest=sha256_file(checkpoint),
         device=device,
         hours=progress.seconds / 3600,
         progress=progress,
         begun=f"with `{init.name}` (SHA-256 {sha256_file(init)})" if init else "with random weights",
-        data=_data(packs),
+        pictograms=len(material.pictograms.codes),
+        packs="\n".join(f"| {name} | {count:,} |" for name, count in counts.items()),
         recipe=_recipe(recipe),
     )
     path = checkpoint.with_name("README.md")
     path.write_text(text, encoding="utf-8")
     return path
-
-
-def _data(packs: Sequence[Pack]) -> str:
-    cells = (
-        (
-            pack.about["title"],
-            f"{len(pack.pictures):,} {pack.kind}",
-            pack.about["source"],
-            pack.about["licence"],
-        )
-        for pack in packs
-    )
-    return "\n".join(f"| {' | '.join(row)} |" for row in cells)
 
 
 def _recipe(recipe: Recipe) -> str:

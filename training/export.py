@@ -1,8 +1,9 @@
-"""From a trained network to the checkpoint that Vitrine ships: float16 safetensors with the hub's names."""
+"""From trained weights to the checkpoint that Vitrine ships: safetensors, matrices in 8 bits."""
 
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -12,60 +13,57 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from model import load_encoder
-from model.checkpoints.layouts import HUB
+from model.checkpoints.convert import convert
+from model.config import StorageType
 from model.preprocess import MEAN, STD
 from training.network import Network
 
-WEIGHTS, NAME = "vitrine-compact.safetensors", "vitrine-compact"
-BICUBIC = 3  # of Pillow, as preprocessor_config.json calls it
+NAME = "vitrine-small"
+WEIGHTS = f"{NAME}.safetensors"
+MAX_DIFFERENCE = 1e-5
+_BICUBIC = 3  # of Pillow, as preprocessor_config.json calls it
 
 
-def export(network: Network, folder: Path, resize: int) -> Path:
+def export(network: Network, folder: Path, storage: StorageType = "int8") -> Path:
     """Write checkpoint, ``config.json`` and ``preprocessor_config.json`` into a folder.
 
-    Parameters
-    ----------
-    network : Network
-    folder : Path
-    resize : int
-        Length that the preprocessing gives the shorter side.
+    Before the numbers are rounded, NumPy must make of them what PyTorch does.
 
     Returns
     -------
     Path
         The checkpoint.
+
+    Raises
+    ------
+    RuntimeError
+        NumPy and PyTorch disagree.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    config = network.config
-    tensors: dict[str, NDArray[np.float16]] = {
-        HUB.sources("mask_token")[0]: np.zeros((1, config.width), np.float16)  # expected, and never used
-    }
-    for name, value in network.state_dict().items():
-        sources = HUB.sources(name)
-        parts = value.detach().cpu().to(torch.float16).numpy()
-        tensors |= dict(zip(sources, np.split(parts, len(sources)), strict=True))
+    config, path = network.config, folder / WEIGHTS
     notes = {
-        "format": "pt",
-        "name": NAME,
-        "architecture": "dinov2",
         "num_attention_heads": str(config.heads),
         "layer_norm_eps": str(config.eps),
-        "patch_size": str(config.patch),
-        "image_size": str(config.image_size),
-        "resize": str(resize),
+        "resize": str(config.image_size),
         "crop": str(config.image_size),
         "positions": "transformers",
     }
-    path = folder / WEIGHTS
-    save_file({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, path, notes)
-    path.chmod(0o644)  # the library leaves it to its owner alone
+    tensors = {name: value.detach().cpu().numpy() for name, value in network.state_dict().items()}
+    with tempfile.TemporaryDirectory() as temporary:
+        exact = Path(temporary) / WEIGHTS
+        save_file({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, exact, notes)
+        side = config.image_size
+        pixels = np.random.default_rng(0).standard_normal((4, 3, side, side), np.float32)
+        if (found := difference(network, exact, pixels)) > MAX_DIFFERENCE:
+            raise RuntimeError(f"NumPy gives other features than the trained network: 1 - cosine {found:.1e}")
+        convert(exact, path, storage)
     _write_json(folder / "config.json", _hub_config(network))
-    _write_json(folder / "preprocessor_config.json", _preprocessing(config.image_size, resize))
+    _write_json(folder / "preprocessor_config.json", _preprocessing(config.image_size))
     return path
 
 
 def difference(network: Network, path: Path, pixels: NDArray[np.float32]) -> float:
-    """Compare an exported checkpoint, as NumPy runs it, with the network that it was made of.
+    """Compare a checkpoint, as NumPy runs it, with the network that it was made of.
 
     Parameters
     ----------
@@ -76,13 +74,11 @@ def difference(network: Network, path: Path, pixels: NDArray[np.float32]) -> flo
     Returns
     -------
     float
-        The largest 1 - cosine between their CLS features; rounding to float16 is part of it.
+        The largest 1 - cosine between their CLS features; rounding is part of it.
     """
     found = load_encoder(path).encode_arrays(pixels).astype(np.float64)
-    device = network.cls_token.device
     with torch.no_grad():
-        tokens = network(torch.from_numpy(pixels).to(device))
-    expected = tokens[:, 0].cpu().numpy().astype(np.float64)
+        expected = network(torch.from_numpy(pixels))[:, 0].numpy().astype(np.float64)
     lengths = np.linalg.norm(found, axis=1) * np.linalg.norm(expected, axis=1)
     return float((1 - (found * expected).sum(axis=1) / lengths).max())
 
@@ -103,14 +99,14 @@ def _hub_config(network: Network) -> dict[str, Any]:
     }
 
 
-def _preprocessing(crop: int, resize: int) -> dict[str, Any]:
+def _preprocessing(side: int) -> dict[str, Any]:
     return {
         "image_processor_type": "BitImageProcessor",
         "do_resize": True,
-        "size": {"shortest_edge": resize},
-        "resample": BICUBIC,
+        "size": {"shortest_edge": side},
+        "resample": _BICUBIC,
         "do_center_crop": True,
-        "crop_size": {"height": crop, "width": crop},
+        "crop_size": {"height": side, "width": side},
         "do_convert_rgb": True,
         "do_rescale": True,
         "rescale_factor": 1 / 255,

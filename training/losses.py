@@ -1,58 +1,55 @@
-"""What is to be small: all of it is about cosines, because cosines are what a search compares.
+"""What is to be small.
 
 References
 ----------
-.. [1] Wang et al., "NormFace: L2 Hypersphere Embedding for Face Verification", arXiv:1704.06369.
-.. [2] van den Oord et al., "Representation Learning with Contrastive Predictive Coding", arXiv:1807.03748.
+.. [1] Park et al., "Relational Knowledge Distillation", arXiv:1904.05068.
+.. [2] Sablayrolles et al., "Spreading vectors for similarity search", arXiv:1806.03198.
 """
 
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-
-class CosineHead(nn.Module):
-    """Classifies by the cosine between a feature and a row for each class [1]_.
-
-    Parameters
-    ----------
-    width, rows : int
-    scale : float
-        By which cosines are multiplied before the softmax.
-    """
-
-    def __init__(self, width: int, rows: int, scale: float) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(rows, width) * width**-0.5)
-        self.scale = scale
-
-    def forward(self, features: Tensor, mixtures: Tensor, smoothing: float) -> Tensor:
-        """Compare with target mixtures, (B, rows); return the mean cross-entropy."""
-        cosines = functional.normalize(features, dim=-1) @ functional.normalize(self.weight, dim=-1).T
-        chances = functional.log_softmax(self.scale * cosines.float(), dim=-1)
-        near = -(mixtures * chances).sum(dim=-1)
-        return ((1 - smoothing) * near - smoothing * chances.mean(dim=-1)).mean()
+_OTHERS_ONLY = -1e4  # of a picture's cosine with itself, so that its softmax is 0
+_NEAREST = 1e-4
 
 
-def pair_loss(features: Tensor, labels: Tensor, pairs: int, temperature: float) -> Tensor:
-    """InfoNCE [2]_: each of a pair must find the other among all pictures of other classes.
+def relation(students: Tensor, targets: Tensor, temperature: float) -> Tensor:
+    """Compare how two sets of cosines rank other pictures [1]_: the mean divergence of their softmaxes.
 
     Parameters
     ----------
-    features : Tensor, shape (B, D)
-        The last 2 * `pairs` of them are the pairs.
-    labels : Tensor of int64, shape (B,)
-        Another picture of the same class is no wrong answer and is left out.
-    pairs : int
+    students, targets : Tensor, shape (n, m)
+        Cosines of n pictures with m, of which the first n are the same pictures in the same order.
     temperature : float
     """
-    unit = functional.normalize(features, dim=-1)
-    start = len(unit) - 2 * pairs
-    cosines = unit[start:] @ unit.T / temperature
-    own = torch.arange(2 * pairs, device=unit.device)
-    other = start + (own + pairs) % (2 * pairs)
-    left_out = labels[start:, None] == labels[None, :]
-    left_out[own, other] = False
-    return functional.cross_entropy(cosines.float().masked_fill(left_out, -torch.inf), other)
+    itself = torch.eye(*students.shape, dtype=torch.bool, device=students.device)
+    wanted = (targets / temperature).masked_fill(itself, _OTHERS_ONLY).softmax(dim=1)
+    found = (students / temperature).masked_fill(itself, _OTHERS_ONLY).log_softmax(dim=1)
+    return functional.kl_div(found, wanted, reduction="batchmean")
+
+
+def cosine_distance(found: Tensor, wanted: Tensor) -> Tensor:
+    """Return the mean of 1 - cosine between the last axes."""
+    return (1 - functional.cosine_similarity(found, wanted, dim=-1)).mean()
+
+
+def spread(units: Tensor) -> Tensor:
+    """Be large where pictures crowd: the negative mean logarithm of the distance to the nearest [2]_.
+
+    Parameters
+    ----------
+    units : Tensor, shape (n, D)
+        Of length 1, one for each picture.
+    """
+    cosines = units @ units.T - 2 * torch.eye(len(units), device=units.device)
+    return -(2 - 2 * cosines.amax(dim=1)).clamp(min=_NEAREST).log().mean()
+
+
+def resized_cells(cells: Tensor, grid: int) -> Tensor:
+    """Bring a teacher's map, (n, C, h, w), to the student's patches: (n, grid * grid, C)."""
+    if cells.shape[2:] != (grid, grid):
+        cells = functional.interpolate(cells, size=(grid, grid), mode="bilinear", align_corners=False)
+    return cells.flatten(2).transpose(1, 2)

@@ -9,11 +9,17 @@ References
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+from pathlib import Path
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from model.checkpoints.weights import open_weights
 from model.config import CHANNELS, ViTConfig
+from model.errors import CheckpointError
 
 _STD = 0.02
 LAYER_SCALE = 0.1
@@ -106,7 +112,7 @@ class Network(nn.Module):
         super().__init__()
         if config.mlp != "gelu" or config.registers:
             raise ValueError("only a ViT with the GELU MLP and without registers can be trained")
-        self.config = config
+        self.config, self.frozen = config, 0
         self.cls_token = nn.Parameter(torch.empty(1, 1, config.width))
         self.pos_embed = nn.Parameter(torch.empty(1, 1 + config.grid**2, config.width))
         self.patch_embed = PatchEmbedding(config)
@@ -118,31 +124,37 @@ class Network(nn.Module):
             elif name.endswith("bias"):
                 nn.init.zeros_(parameter)
 
-    def forward(self, pixels: Tensor, kept: float = 1.0, chance: torch.Generator | None = None) -> Tensor:
+    def forward(self, pixels: Tensor) -> Tensor:
         """Encode pictures of one size.
 
         Parameters
         ----------
         pixels : Tensor, shape (B, 3, H, W)
             Normalised; H and W are multiples of the patch's side.
-        kept : float
-            Share of the patches that are looked at, in training [2]_: others in every picture.
-        chance : torch.Generator, optional
-            Chooses them.
 
         Returns
         -------
         Tensor, shape (B, 1 + N, D)
             CLS and patches after the final LayerNorm.
         """
-        return self.norm(self.through(self.embed(pixels, kept, chance)))
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            x = self.through(self.embed(pixels), 0, self.frozen)
+        return self.norm(self.through(x, self.frozen))
 
-    def embed(self, pixels: Tensor, kept: float = 1.0, chance: torch.Generator | None = None) -> Tensor:
+    def freeze(self, blocks: int) -> None:
+        """Keep the weights of the first blocks, and with them those of the embeddings."""
+        self.frozen = blocks
+        for name, parameter in self.named_parameters():
+            part, _, rest = name.partition(".")
+            later = part == "norm" or (part == "blocks" and int(rest.partition(".")[0]) >= blocks)
+            parameter.requires_grad_(later or not blocks)
+
+    def embed(self, pixels: Tensor) -> Tensor:
         """Make tokens of pictures, as `forward` does before the first block."""
         p = self.config.patch
         x = self.patch_embed(pixels) + self._positions(pixels.shape[2] // p, pixels.shape[3] // p)
         cls = (self.cls_token + self.pos_embed[:, :1]).expand(len(x), -1, -1)
-        return torch.cat([cls, leave_out(x, kept, chance)], dim=1)
+        return torch.cat([cls, x], dim=1)
 
     def through(self, x: Tensor, start: int = 0, stop: int | None = None) -> Tensor:
         """Take tokens through some of the blocks."""
@@ -155,15 +167,30 @@ class Network(nn.Module):
         grid, patches = self.config.grid, self.pos_embed[:, 1:]
         if (h, w) == (grid, grid):
             return patches
-        table = patches.view(1, grid, grid, -1).permute(0, 3, 1, 2)
-        table = functional.interpolate(table, size=(h, w), mode="bicubic", align_corners=False)
-        return table.flatten(2).transpose(1, 2)
+        return resized_positions(patches, h, w)
 
 
-def leave_out(patches: Tensor, kept: float, chance: torch.Generator | None) -> Tensor:
-    """Keep a share of the patches, (B, N, D), others of every picture."""
-    if kept >= 1:
-        return patches
-    order = torch.rand(patches.shape[:2], generator=chance, device=patches.device).argsort(dim=1)
-    few = order[:, : max(1, round(kept * patches.shape[1]))]
-    return patches.gather(1, few[..., None].expand(-1, -1, patches.shape[2]))
+def resized_positions(patches: Tensor, h: int, w: int) -> Tensor:
+    """Interpolate the positions of a square grid of patches, (1, N, D), to (1, h * w, D)."""
+    grid = math.isqrt(patches.shape[1])
+    table = patches.view(1, grid, grid, -1).permute(0, 3, 1, 2)
+    table = functional.interpolate(table, size=(h, w), mode="bicubic", align_corners=False)
+    return table.flatten(2).transpose(1, 2)
+
+
+def begin_with(network: Network, path: Path) -> None:
+    """Load a checkpoint of the network's shape, in any format and layout; a larger position table is reduced.
+
+    Raises
+    ------
+    CheckpointError
+        It is of another shape.
+    """
+    with open_weights(path) as weights:
+        if replace(weights.config, grid=network.config.grid) != network.config:
+            raise CheckpointError(f"{path} is {weights.config}, and {network.config} is to be trained.")
+        state = {name: torch.from_numpy(weights.read(name).astype("f4")) for name in weights.config.shapes()}
+    table, grid = state["pos_embed"], network.config.grid
+    if table.shape != network.pos_embed.shape:
+        state["pos_embed"] = torch.cat([table[:, :1], resized_positions(table[:, 1:], grid, grid)], dim=1)
+    network.load_state_dict(state)

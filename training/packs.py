@@ -1,104 +1,131 @@
-"""Packs: the form in which labelled pictures reach the trainer.
+"""Packs: the form in which photographs reach the trainer.
 
-A pack is one ``.npz`` file of small square pictures with a class each, and a word about where they come
-from, which the model's card repeats. It is read without unpickling anything.
+A pack is a tar archive of pictures named ``CLASS/FILE.jpg``. It is indexed once, and pictures are read out of
+it where they lie, so that a hundred thousand take no memory. A class that is a WordNet id of ImageNet's
+(``n02123045``) is a label; other folders are not.
 """
 
 from __future__ import annotations
 
-import json
-import zipfile
+import io
+import os
+import tarfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from PIL import Image
 
-from model.files import replacing
-
-Kind = Literal["photographs", "pictograms"]
-KINDS: tuple[Kind, ...] = ("photographs", "pictograms")
+UNLABELLED = -1
+_CLASSES = Path(__file__).with_name("classes.txt")
 
 
 class PackError(ValueError):
-    """A file is no pack, or a folder holds none."""
+    """A file is not a pack, or a folder holds none."""
 
 
-@dataclass(frozen=True)
-class Pack:
-    """Labelled pictures of one source.
+class Photograph(NamedTuple):
+    """A picture as it is drawn.
 
     Attributes
     ----------
-    pictures : ndarray of uint8, shape (n, S, S, 3)
-        Upright RGB; of a pictogram, on white.
-    labels : ndarray of int64, shape (n,)
-        Each an index into `names`.
-    names : tuple of str
-        What the classes are called: of photographs, a word; of pictograms, their code points in lower-case
-        hexadecimal, joined by hyphens, without the variation selector.
-    groups : mapping of str to str
-        The wider group of a class, for the names that have one.
-    kind : {"photographs", "pictograms"}
-    about : mapping of str to str
-        ``title``, ``source`` and ``licence``, for the card.
+    picture : PIL.Image.Image
+        RGB.
+    label : int
+        ImageNet's class, or `UNLABELLED`.
     """
 
-    pictures: NDArray[np.uint8]
-    labels: NDArray[np.int64]
-    names: tuple[str, ...]
-    groups: Mapping[str, str]
-    kind: Kind
-    about: Mapping[str, str]
+    picture: Image.Image
+    label: int
 
 
-def save_pack(path: Path, pack: Pack) -> None:
-    """Write a pack; `path` gets its name when the file is complete."""
-    facts = {
-        "names": pack.names,
-        "groups": dict(pack.groups),
-        "kind": pack.kind,
-        "about": dict(pack.about),
-    }
-    with replacing(path, draft=path.with_name(f".{path.name}.part")) as file:
-        np.savez(file, pictures=pack.pictures, labels=pack.labels, facts=np.array(json.dumps(facts)))
+class _Entry(NamedTuple):
+    pack: int
+    start: int
+    size: int
+    label: int
 
 
-def load_pack(path: Path) -> Pack:
-    """Read a pack.
+class Photographs:
+    """All photographs of a folder of packs; a context manager that closes them.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds ``*.tar``.
+    shares : mapping of str to float
+        How often a photograph of a pack is drawn, relative to the others; 1 where it is not given.
+
+    Attributes
+    ----------
+    counts : dict of str to int
+        Pictures of each pack.
 
     Raises
     ------
     PackError
-        The file is damaged, or pictures, labels and names do not fit together.
+        There is no pack, or one cannot be read.
     """
+
+    def __init__(self, folder: Path, shares: Mapping[str, float]) -> None:
+        paths = sorted(path for path in folder.glob("*.tar") if not path.name.startswith("."))
+        labels = {number: label for label, (number, _) in enumerate(read_classes())}
+        self._entries: list[_Entry] = []
+        self.counts: dict[str, int] = {}
+        chances: list[float] = []
+        for pack, path in enumerate(paths):
+            found = _index(path, pack, labels)
+            self._entries += found
+            self.counts[path.stem] = len(found)
+            chances += [shares.get(path.stem, 1.0)] * len(found)
+        if not self._entries:
+            raise PackError(f"{folder} holds no packs (*.tar) with pictures.")
+        self._cumulated = np.cumsum(chances) / np.sum(chances)
+        self._files = [path.open("rb") for path in paths]
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def draw(self, rng: np.random.Generator) -> Photograph:
+        """Return a random photograph.
+
+        Raises
+        ------
+        PackError
+            Pillow cannot read it.
+        """
+        entry = self._entries[int(np.searchsorted(self._cumulated, rng.random(), side="right"))]
+        file = self._files[entry.pack]
+        content = os.pread(file.fileno(), entry.size, entry.start)
+        try:
+            return Photograph(Image.open(io.BytesIO(content)).convert("RGB"), entry.label)
+        except OSError as error:
+            raise PackError(f"{file.name}: the picture at byte {entry.start} is damaged: {error}") from error
+
+    def __enter__(self) -> Photographs:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for file in self._files:
+            file.close()
+
+
+def _index(path: Path, pack: int, labels: Mapping[str, int]) -> list[_Entry]:
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            pictures, labels, facts = file["pictures"], file["labels"], json.loads(str(file["facts"]))
-        pack = Pack(pictures, labels, tuple(facts["names"]), facts["groups"], facts["kind"], facts["about"])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise PackError(f"{path} is no pack: {error}") from error
-    square = pictures.ndim == 4 and pictures.shape[1] == pictures.shape[2] and pictures.shape[3] == 3
-    if not square or pictures.dtype != np.uint8 or not len(pictures):
-        raise PackError(f"{path} holds {pictures.dtype} of shape {pictures.shape}, not square RGB pictures.")
-    if labels.shape != pictures.shape[:1] or labels.min() < 0 or labels.max() >= len(pack.names):
-        raise PackError(f"{path} has labels that do not fit its {len(pictures)} pictures.")
-    if pack.kind not in KINDS:
-        raise PackError(f"{path} is of the kind {pack.kind!r}; expected one of {', '.join(KINDS)}.")
-    return pack
+        with tarfile.open(path) as archive:
+            return [
+                _Entry(
+                    pack, member.offset_data, member.size, labels.get(member.name.split("/")[0], UNLABELLED)
+                )
+                for member in archive
+                if member.isfile()
+            ]
+    except (OSError, tarfile.TarError) as error:
+        raise PackError(f"{path} is not a pack: {error}") from error
 
 
-def load_packs(folder: Path) -> list[Pack]:
-    """Read all packs in a folder, in the order of their names.
-
-    Raises
-    ------
-    PackError
-        There is none, or one is damaged.
-    """
-    paths = sorted(folder.glob("*.npz"))
-    if not paths:
-        raise PackError(f"{folder} holds no packs (*.npz); python -m training.prepare makes them.")
-    return [load_pack(path) for path in paths]
+def read_classes() -> list[tuple[str, str]]:
+    """Read ``classes.txt``: WordNet id and name of ImageNet's 1,000 classes, in the teacher's order."""
+    lines = _CLASSES.read_text(encoding="utf-8").splitlines()
+    return [(number, name) for number, _, name in (line.partition(" ") for line in lines)]

@@ -10,8 +10,7 @@ from typing import Any
 
 _WIDTH, _HEIGHT, _LEFT, _TOP = 760, 300, 56, 34
 _PLOT_WIDTH, _PLOT_HEIGHT = _WIDTH - _LEFT - 56, _HEIGHT - _TOP - 46
-_LOSSES = {"cls": "#1f5fa8", "patch": "#8a5a9e", "pair": "#b5651d"}
-_LOOK = "#2a7d46"
+_LOSSES = {"relation": "#1f5fa8", "pooled": "#b5651d", "patches": "#8a5a9e"}
 _SMOOTHED = 5  # lines of the log that a point is the mean of
 
 Point = tuple[float, float]
@@ -28,42 +27,30 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
-    """Read a training's log; where a run was taken up again, what it did anew counts."""
+    """Read a training's log; where a run was resumed, what it did again counts."""
     lines: list[dict[str, Any]] = []
     for text in path.read_text(encoding="utf-8").splitlines():
         line = json.loads(text)
-        while lines and _anew(lines[-1], line):
+        while lines and lines[-1]["step"] >= line["step"]:
             lines.pop()
         lines.append(line)
     return lines
 
 
-def _anew(before: dict[str, Any], line: dict[str, Any]) -> bool:
-    """Whether `line` tells again, after a resumption, what `before` or something earlier told."""
-    same = before["step"] == line["step"] and before["kind"] == line["kind"]
-    return bool(same or before["step"] > line["step"])
-
-
 def draw(lines: Sequence[dict[str, Any]]) -> str:
-    """Draw losses (left scale) and held-out precision (right scale) over the pictures seen, as SVG."""
-    steps = [line for line in lines if line["kind"] == "step"]
-    per_step = steps[-1]["pictures"] / steps[-1]["step"]
-    looks = [(line["step"] * per_step, line["p1"]) for line in lines if line["kind"] == "look"]
-    end, top = max(steps[-1]["pictures"], *(x for x, _ in looks)), max(line["patch"] for line in steps[2:])
-    best = max(p1 for _, p1 in looks) * 1.2
+    """Draw the losses over the pictures seen, as SVG."""
+    end, top = lines[-1]["pictures"], max(line[name] for line in lines[1:] for name in _LOSSES)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" font-family="sans-serif" '
-        'font-size="12" role="img" aria-label="Losses and held-out precision over the training">',
+        'font-size="12" role="img" aria-label="Losses over the training">',
         f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="#fff"/>',
         f'<rect x="{_LEFT}" y="{_TOP}" width="{_PLOT_WIDTH}" height="{_PLOT_HEIGHT}" fill="none" '
         'stroke="#999"/>',
     ]
     for name, colour in _LOSSES.items():
-        course = _smoothed([(line["pictures"], line[name]) for line in steps])
+        course = _smoothed([(line["pictures"], line[name]) for line in lines])
         parts.append(_line([(x / end, y / top) for x, y in course], colour))
-    parts.append(_line([(x / end, p1 / best) for x, p1 in looks], _LOOK, dots=True))
-    parts += _labels(end, top, best)
-    return "\n".join([*parts, "</svg>\n"])
+    return "\n".join([*parts, *_labels(end, top), "</svg>\n"])
 
 
 def _smoothed(points: Sequence[Point]) -> list[Point]:
@@ -71,26 +58,24 @@ def _smoothed(points: Sequence[Point]) -> list[Point]:
     return [(window[-1][0], sum(y for _, y in window) / len(window)) for window in windows]
 
 
-def _line(points: Sequence[Point], colour: str, *, dots: bool = False) -> str:
+def _line(points: Sequence[Point], colour: str) -> str:
     """Draw a line through points in units of the plot; what is above is drawn at its edge."""
     placed = [(_LEFT + x * _PLOT_WIDTH, _TOP + (1 - min(y, 1)) * _PLOT_HEIGHT) for x, y in points]
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in placed)
-    marks = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}"/>' for x, y in placed)
-    return f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>' + marks * dots
+    return f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>'
 
 
-def _labels(end: float, top: float, best: float) -> list[str]:
-    base, right = _TOP + _PLOT_HEIGHT, _LEFT + _PLOT_WIDTH
-    names = {"cls": "CLS", "patch": "patches", "pair": "pairs"}
-    words = [(_LEFT + 110 * at, _LOSSES[name], f"loss: {names[name]}") for at, name in enumerate(_LOSSES)]
-    words.append((_LEFT + 330, _LOOK, "P@1, held out (right)"))
-    text = [f'<text x="{x}" y="{_TOP - 12}" fill="{colour}">{word}</text>' for x, colour, word in words]
+def _labels(end: float, top: float) -> list[str]:
+    base = _TOP + _PLOT_HEIGHT
+    text = [
+        f'<text x="{_LEFT + 110 * at}" y="{_TOP - 12}" fill="{colour}">loss: {name}</text>'
+        for at, (name, colour) in enumerate(_LOSSES.items())
+    ]
     for share in (0.0, 0.25, 0.5, 0.75, 1.0):
         x, y = _LEFT + share * _PLOT_WIDTH, base - share * _PLOT_HEIGHT
         text += [
-            f'<text x="{x:.0f}" y="{base + 18}" text-anchor="middle">{share * end / 1000:.0f}</text>',
-            f'<text x="{_LEFT - 8}" y="{y + 4:.0f}" text-anchor="end">{share * top:.1f}</text>',
-            f'<text x="{right + 8}" y="{y + 4:.0f}">{share * best:.3f}</text>',
+            f'<text x="{x:.0f}" y="{base + 18}" text-anchor="middle">{share * end / 1000:.1f}</text>',
+            f'<text x="{_LEFT - 8}" y="{y + 4:.0f}" text-anchor="end">{share * top:.2f}</text>',
         ]
     middle = _LEFT + _PLOT_WIDTH / 2
     return [

@@ -2,13 +2,42 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from model.config import ViTConfig
-from training.batches import Share
 
-COMPACT = ViTConfig(width=192, depth=12, heads=3, hidden=768, mlp="gelu", patch=14, grid=7)
-SHARE = Share()
+SMALL = ViTConfig(width=384, depth=12, heads=6, hidden=1536, mlp="gelu", patch=14, grid=7)
+
+
+class Size(NamedTuple):
+    """What a step looks like at one size.
+
+    Attributes
+    ----------
+    side : int
+        Of the pictures, in pixels.
+    photographs, pictograms : int
+        In a batch; each is seen twice.
+    chance : float
+        How often a step is of this size.
+    """
+
+    side: int
+    photographs: int
+    pictograms: int
+    chance: float
+
+
+@dataclass(frozen=True)
+class Weights:
+    """How much each loss counts; `training.losses` says what they are."""
+
+    relation: float = 1.0
+    pooled: float = 0.5
+    patches: float = 0.5
+    patch_relation: float = 0.2
+    spread: float = 0.02
 
 
 @dataclass(frozen=True)
@@ -18,55 +47,52 @@ class Recipe:
     Attributes
     ----------
     config : ViTConfig
-    resize : int
-        Length that the exported model's preprocessing gives the shorter side; the crop is the config's own.
-    stages : tuple of (float, int, float)
-        From which share of the training on, pictures of which side are seen, and what share of their
-        patches.
-    batch : int
-        Pictures in a step, over all processes.
-    share : Share
+    frozen : int
+        Blocks that keep their weights, counted from the first; with them, the patch embedding does.
+    sizes : tuple of Size
     lr, head_lr : float
-        At their peak, for the network and for the table of classes.
-    warmup : float
-        Share of the training during which the rates rise; then they fall to zero in a straight line.
-    weight_decay, momentum : float
-    scale, smoothing : float
-        Of the cosine softmax.
-    patch_weight : float
-        Of the loss that the patches' mean is classified by; it makes single patches mean something.
-    pair_weight, temperature : float
-        Of the loss that brings pairs together.
-    clip : float
-        Longest gradient.
-    held_out : int
-        Photographs of each class that are kept from training, to watch it.
+        At their peak, for the network and for the linear maps to the teacher's channels.
+    warmup : int
+        Steps in which the rates rise; over the whole budget they fall to zero in a straight line.
+    weight_decay, clip : float
+    temperature : float
+        By which cosines are divided before they are compared.
+    queue : int
+        Earlier pictures that a batch is compared with.
+    compared : int
+        Patches of a batch that are compared with each other.
+    averaged : float
+        How much of the averaged weights stays at each step.
+    centring : int
+        Photographs that the teacher's mean is taken over.
+    weights : Weights
+    shares : dict of str to float
+        How often a photograph of a pack is drawn, relative to those of other packs; 1 where it is not given.
     seed : int
     """
 
-    config: ViTConfig = COMPACT
-    resize: int = 98
-    stages: tuple[tuple[float, int, float], ...] = ((0.0, 70, 1.0), (0.75, 98, 1.0))
-    batch: int = 384
-    share: Share = SHARE
-    lr: float = 1e-3
-    head_lr: float = 2e-3
-    warmup: float = 0.03
-    weight_decay: float = 0.05
-    momentum: float = 0.9
-    scale: float = 16.0
-    smoothing: float = 0.05
-    patch_weight: float = 0.2
-    pair_weight: float = 0.4
-    temperature: float = 0.1
+    config: ViTConfig = SMALL
+    frozen: int = 6
+    sizes: tuple[Size, ...] = (Size(70, 18, 5, 0.62), Size(98, 12, 3, 0.35), Size(126, 8, 2, 0.03))
+    lr: float = 1.2e-4
+    head_lr: float = 1e-3
+    warmup: int = 40
+    weight_decay: float = 0.02
     clip: float = 5.0
-    held_out: int = 5
+    temperature: float = 0.1
+    queue: int = 4096
+    compared: int = 300
+    averaged: float = 0.995
+    centring: int = 192
+    weights: Weights = Weights()
+    shares: dict[str, float] = field(
+        default_factory=lambda: {
+            "hcaptcha": 0.4, "landscape-photos": 0.4, "mosaic-photos": 0.5, "sysu-scene": 0.7,
+            "tinyimagenet-train": 0.25,
+        }
+    )  # fmt: skip
     seed: int = 5
 
-    def stage_at(self, progress: float) -> tuple[int, float]:
-        """Side in pixels and share of patches seen when this share of the training is done."""
-        return [(size, kept) for start, size, kept in self.stages if start <= progress][-1]
-
-    def rate_at(self, progress: float) -> float:
-        """Share of the peak learning rate."""
-        return min(progress / self.warmup, (1 - progress) / (1 - self.warmup)) if progress < 1 else 0.0
+    def rate_at(self, step: int, spent: float) -> float:
+        """Share of the peak rates at a step, when this share of the budget is spent."""
+        return max(0.0, min(step / self.warmup, 1.0) * (1 - spent))

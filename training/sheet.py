@@ -1,4 +1,4 @@
-"""Failures as pictures: ``python -m training.sheet CHECKPOINT SHEET --photographs DIR --vendor PACK``.
+"""Failures as pictures: ``python -m training.sheet CHECKPOINT SHEET --photographs DIR --vendor NAME=DIR``.
 
 Only OpenMoji's pictograms are shown, which may be passed on with attribution. Of a photograph there is the
 name, and of another vendor's pictogram the rendering that it should have found.
@@ -16,17 +16,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from gallery.pictograms import path_for
 from model.pictures import open_rgb
-from training.evaluate import (
-    CHANGES,
-    TOP,
-    Encode,
-    Vectors,
-    encode_all,
-    encoder_of,
-    fitting,
-    read_everyday,
-    seek_renderings,
-)
+from training.changes import MILD
+from training.encoders import Encode, Vectors, encode_all, encoder_of
+from training.evaluate import TOP, seek_renderings
+from training.lists import fitting, read_list
 from training.pictograms import draw_openmoji
 
 _SIDE, _TEXT, _GAP = 72, 190, 4
@@ -69,14 +62,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
     parser.add_argument("sheet", type=Path, metavar="SHEET")
     parser.add_argument("--photographs", type=Path, metavar="DIR", required=True)
-    parser.add_argument("--vendor", type=Path, metavar="PACK", required=True)
+    parser.add_argument("--vendor", metavar="NAME=DIR", required=True)
     options = parser.parse_args(arguments)
+    name, _, folder = options.vendor.partition("=")
     encode = encoder_of(options.checkpoint)
     codes, pictures = zip(*draw_openmoji()[1], strict=True)
     drawings = Drawings(codes, pictures, encode_all(encode, pictures))
     rows = [
         *_everyday(encode, options.photographs, drawings),
-        *_renderings(encode, options.vendor, drawings),
+        *_renderings(encode, name, Path(folder), drawings),
         *_cropped(encode, drawings),
     ]
     draw_sheet(rows).save(options.sheet, optimize=True)
@@ -85,7 +79,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _everyday(encode: Encode, folder: Path, drawings: Drawings) -> Iterator[Row]:
     names = [path_for(code) for code in drawings.codes]
-    for thing, patterns in read_everyday():
+    for thing, patterns in read_list("everyday"):
         (path,) = folder.glob(f"n*_{thing}.JPEG")
         query = encode([open_rgb(path)])[0]
         found = [names[at] for at in (drawings.vectors @ query).argsort()[::-1][:TOP]]
@@ -93,16 +87,16 @@ def _everyday(encode: Encode, folder: Path, drawings: Drawings) -> Iterator[Row]
             yield Row(f"a photograph: {thing}", None, drawings.nearest(query))
 
 
-def _renderings(encode: Encode, path: Path, drawings: Drawings) -> Iterator[Row]:
-    sought = seek_renderings(encode, path, drawings.codes, drawings.vectors)
+def _renderings(encode: Encode, name: str, folder: Path, drawings: Drawings) -> Iterator[Row]:
+    sought = seek_renderings(encode, folder, drawings.codes, drawings.vectors)
     missed = np.flatnonzero(sought.ranks >= TOP)
     for at in missed[:: max(1, len(missed) // _OF_EACH)][:_OF_EACH]:
         picture = drawings.pictures[sought.right[at]]
-        yield Row(f"{path.stem}'s rendering of", picture, drawings.nearest(sought.vectors[at]))
+        yield Row(f"{name}'s rendering of", picture, drawings.nearest(sought.vectors[at]))
 
 
 def _cropped(encode: Encode, drawings: Drawings) -> Iterator[Row]:
-    queries = [CHANGES["cropped60"](picture) for picture in drawings.pictures[::_EVERY]]
+    queries = [MILD["cropped to 60 %"](picture) for picture in drawings.pictures[::_EVERY]]
     vectors = encode_all(encode, queries)
     nearest = (vectors @ drawings.vectors.T).argmax(axis=1)
     missed = np.flatnonzero(nearest != _EVERY * np.arange(len(vectors)))

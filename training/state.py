@@ -1,17 +1,21 @@
-"""The state of a training on disk: network, class table, optimisers, and how far it has come."""
+"""The state of a training on disk: all that the next step depends on."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor
 from torch.optim import Optimizer
 
 from model.files import replacing
+from training.student import Student
+from training.targets import Queue, Rows
 
 
+@dataclass
 class Progress:
     """How far a training has come.
 
@@ -21,36 +25,64 @@ class Progress:
     seconds : float
         Spent by all runs so far.
     pictures : int
+        Seen by the teacher.
+    views : int
+        Seen by the student.
     """
 
-    def __init__(self, step: int = 0, seconds: float = 0.0, pictures: int = 0) -> None:
-        self.step, self.seconds, self.pictures = step, seconds, pictures
+    step: int = 0
+    seconds: float = 0.0
+    pictures: int = 0
+    views: int = 0
 
 
-def save_state(
-    path: Path, network: nn.Module, head: nn.Module, optimisers: Sequence[Optimizer], progress: Progress
-) -> None:
+@dataclass
+class Memory:
+    """What a training carries from step to step, besides the student.
+
+    Attributes
+    ----------
+    averaged : dict of str to Tensor
+        The network's weights, averaged.
+    mean : Tensor, shape (C,)
+        Of the teacher's features.
+    queue : Queue
+    progress : Progress
+    """
+
+    averaged: dict[str, Tensor]
+    mean: Tensor
+    queue: Queue
+    progress: Progress
+
+
+def save_state(path: Path, student: Student, optimiser: Optimizer, memory: Memory) -> None:
     """Write the state beside `path` and move it there, so that a kill at any time leaves a whole one."""
+    queue = memory.queue
     state = {
-        "network": network.state_dict(),
-        "head": head.state_dict(),
-        "optimisers": [optimiser.state_dict() for optimiser in optimisers],
-        "progress": vars(progress),
+        "student": student.state_dict(),
+        "optimiser": optimiser.state_dict(),
+        "averaged": memory.averaged,
+        "mean": memory.mean,
+        "queue": None if queue.rows is None else {"vectors": queue.vectors, **queue.rows._asdict()},
+        "progress": asdict(memory.progress),
     }
-    with replacing(path, draft=path.with_name(f".{path.name}.part")) as file:
+    with replacing(path) as file:
         torch.save(state, file)
 
 
-def load_state(
-    path: Path, network: nn.Module, head: nn.Module | None = None, optimisers: Sequence[Optimizer] = ()
-) -> Progress:
-    """Take up the state in `path`, or of the network alone; a new beginning where there is none."""
-    if not path.exists():
-        return Progress()
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    network.load_state_dict(state["network"])
-    if head is not None:
-        head.load_state_dict(state["head"])
-    for optimiser, values in zip(optimisers, state["optimisers"], strict=bool(optimisers)):
-        optimiser.load_state_dict(values)
-    return Progress(**state["progress"])
+def load_state(path: Path, student: Student, optimiser: Optimizer, memory: Memory) -> None:
+    """Take up the state in `path`."""
+    state = read_state(path)
+    student.load_state_dict(state["student"])
+    optimiser.load_state_dict(state["optimiser"])
+    memory.averaged, memory.mean = state["averaged"], state["mean"]
+    if (queue := state["queue"]) is not None:
+        memory.queue.add(queue.pop("vectors"), Rows(**queue))
+    memory.progress = Progress(**state["progress"])
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """Read a state; tensors and plain numbers only."""
+    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    return state

@@ -1,113 +1,122 @@
-"""What each class is to be recognised as: itself, what it shares with the other kind, and its group.
+"""How near two pictures should lie: the teacher's view of them, what they show, and whether they are one.
 
-All classes, the words of ``concepts.txt`` and the pictograms' groups are rows of one table, and a class's
-target is a mixture of rows. A photograph of a cat and a pictogram of a cat so lean on one row, "cat"
-(besides their own), and lie near each other; that is how one finds the other.
+A search compares cosines, so the student's cosines are what is taught. The target of two photographs is half
+the cosine of the teacher's features and half the overlap of the classes that it sees in them. A photograph
+and a pictogram lie nearer by what both show (`training.concepts`). Two views of a picture should lie at 1, so
+should two renderings of a pictogram.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
+import torch
+from torch import Tensor
+from torch.nn import functional
 
-from training.packs import Pack
+from training.batches import Batch
+from training.concepts import Concepts
+from training.packs import UNLABELLED
+from training.teacher import Lesson
 
-_CONCEPTS = Path(__file__).with_name("concepts.txt")
-CONCEPT_SHARE, GROUP_SHARE = 0.3, 0.1
+LABEL_SHARE = 0.7  # of a label, where a photograph has one, in what it shows; the rest is the teacher's
+CONCEPT_SHARE = 0.6
+MOST = 0.95  # two different pictures are not the same
+PHOTOGRAPH = -1
 
 
-@dataclass(frozen=True)
-class Targets:
-    """The table's rows, each class's mixture of them, and which classes of the two kinds show the same.
+class Rows(NamedTuple):
+    """What is known of n pictures.
 
     Attributes
     ----------
-    rows : tuple of str
-        ``photographs:NAME``, ``pictograms:CODE``, ``concept:WORD`` and ``group:NAME``.
-    mixtures : ndarray of float32, shape (classes, len(rows))
-        Each sums to 1. One line for each distinct class of all packs.
-    labels : tuple of ndarray of int64
-        For each pack, the line in `mixtures` of each of its pictures.
-    alike : mapping of int to tuple of int
-        For the lines of photographs' classes, the lines of the pictograms that share a word with them.
+    features : Tensor, shape (n, C)
+        The teacher's, centred, of length 1.
+    classes : Tensor, shape (n, 1000)
+        Roots of the classes' probabilities: their products sum to the overlap of two distributions. 0 for
+        pictograms, of which the teacher knows nothing.
+    concepts : Tensor, shape (n, concepts)
+    pictograms : Tensor of int64, shape (n,)
+        Number of the pictogram, or `PHOTOGRAPH`.
+    pictures : Tensor of int64, shape (n,)
+        Equal for views of one picture.
     """
 
-    rows: tuple[str, ...]
-    mixtures: NDArray[np.float32]
-    labels: tuple[NDArray[np.int64], ...]
-    alike: Mapping[int, tuple[int, ...]]
+    features: Tensor
+    classes: Tensor
+    concepts: Tensor
+    pictograms: Tensor
+    pictures: Tensor
+
+    def twice(self) -> Rows:
+        """Repeat all rows, as a batch repeats its views."""
+        return Rows(*(torch.cat([part, part]) for part in self))
 
 
-def build_targets(packs: Sequence[Pack]) -> Targets:
-    """Bring the classes of all packs together; pictograms of one code are one class in every rendering."""
-    classes = sorted({f"{pack.kind}:{name}" for pack in packs for name in pack.names})
-    line = {name: number for number, name in enumerate(classes)}
-    concepts = _concepts_of(classes)
-    groups = {
-        f"{pack.kind}:{name}": f"group:{group}" for pack in packs for name, group in pack.groups.items()
-    }
-    shared = sorted({row for rows in concepts.values() for row in rows})
-    rows = (*classes, *shared, *sorted({groups[name] for name in classes if name in groups}))
-    column = {name: number for number, name in enumerate(rows)}
-    mixtures = np.zeros((len(classes), len(rows)), np.float32)
-    for name in classes:
-        own = 1.0
-        if words := concepts.get(name):
-            own -= CONCEPT_SHARE
-            mixtures[line[name], [column[word] for word in words]] = CONCEPT_SHARE / len(words)
-        if group := groups.get(name):
-            own -= GROUP_SHARE
-            mixtures[line[name], column[group]] = GROUP_SHARE
-        mixtures[line[name], column[name]] = own
-    labels = (np.array([line[f"{pack.kind}:{name}"] for name in pack.names])[pack.labels] for pack in packs)
-    return Targets(rows, mixtures, tuple(labels), _alike(concepts, line))
+def rows_of(batch: Batch, lesson: Lesson, mean: Tensor, concepts: Concepts, start: int) -> Rows:
+    """Gather what is known of a batch's clean pictures.
+
+    Parameters
+    ----------
+    batch : Batch
+    lesson : Lesson
+        What the teacher says of ``batch.clean``.
+    mean : Tensor, shape (C,)
+        Of the teacher's features.
+    concepts : Concepts
+    start : int
+        Number of the batch's first picture.
+    """
+    photographs, count = len(batch.labels), len(batch.clean)
+    features = functional.normalize(lesson.map.mean(dim=(2, 3)) - mean, dim=1)
+    chances = lesson.logits.softmax(dim=1)
+    chances[photographs:] = 0
+    known = torch.from_numpy(batch.labels != UNLABELLED).nonzero()[:, 0]
+    chances[known] *= 1 - LABEL_SHARE
+    chances[known, torch.from_numpy(batch.labels)[known]] += LABEL_SHARE
+    numbers = torch.from_numpy(batch.pictograms)
+    shown = torch.cat([concepts.of_photographs(chances[:photographs]), concepts.of_pictograms(numbers)])
+    kinds = torch.cat([torch.full((photographs,), PHOTOGRAPH), numbers])
+    return Rows(features, chances.sqrt(), shown, kinds, torch.arange(start, start + count))
 
 
-def _alike(concepts: Mapping[str, Sequence[str]], line: Mapping[str, int]) -> dict[int, tuple[int, ...]]:
-    """Find, for each class of photographs, the pictograms with one of its words."""
-    drawn: dict[str, set[int]] = {}
-    for name, words in concepts.items():
-        for word in words if name.startswith("pictograms:") else ():
-            drawn.setdefault(word, set()).add(line[name])
-    return {
-        line[name]: tuple(sorted(set().union(*(drawn[word] for word in words))))
-        for name, words in concepts.items()
-        if name.startswith("photographs:")
-    }
+def target_cosines(rows: Rows, keys: Rows) -> Tensor:
+    """Return how near each of n pictures should lie to each of m others, (n, m)."""
+    near = 0.5 * (rows.features @ keys.features.T) + 0.5 * (rows.classes @ keys.classes.T)
+    unlike = (rows.pictograms[:, None] == PHOTOGRAPH) != (keys.pictograms[None] == PHOTOGRAPH)
+    near = near + CONCEPT_SHARE * unlike * (rows.concepts @ keys.concepts.T).clamp(max=1)
+    drawn = rows.pictograms[:, None] != PHOTOGRAPH
+    same = drawn & (rows.pictograms[:, None] == keys.pictograms[None])
+    same |= rows.pictures[:, None] == keys.pictures[None]
+    return torch.where(same, 1.0, near.clamp(max=MOST))
 
 
-def _concepts_of(classes: Sequence[str]) -> dict[str, list[str]]:
-    """Find the words that each class has in common with classes of the other kind."""
-    photographs: dict[str, list[str]] = {}
-    for name in classes:
-        if name.startswith("photographs:"):
-            photographs.setdefault(spoken_name(name.partition(":")[2]), []).append(name)
-    known, found = set(classes), dict[str, list[str]]()
-    for word, codes, names in read_concepts():
-        pictograms = [f"pictograms:{code}" for code in codes if f"pictograms:{code}" in known]
-        fitting = [full for name in names for full in photographs.get(name, [])]
-        if pictograms and fitting:
-            for name in (*pictograms, *fitting):
-                found.setdefault(name, []).append(f"concept:{word}")
-    return found
+class Queue:
+    """The pictures of the last batches: what is known of them, and where the student put them.
 
+    Parameters
+    ----------
+    length : int
+        Pictures that are kept.
+    """
 
-def spoken_name(name: str) -> str:
-    """Return the first word of a class: ``tabby`` of ``n02123045 tabby, tabby cat``."""
-    number, _, words = name.partition(" ")
-    wordnet = len(number) == 9 and number[0] == "n" and number[1:].isdigit()
-    return (words if wordnet else name).split(",")[0]
+    def __init__(self, length: int) -> None:
+        self.length = length
+        self.vectors: Tensor | None = None
+        self.rows: Rows | None = None
 
+    def add(self, vectors: Tensor, rows: Rows) -> None:
+        """Put a batch first, and drop what is too old."""
+        if self.vectors is None or self.rows is None:
+            self.vectors, self.rows = vectors, rows
+            return
+        self.vectors = torch.cat([vectors, self.vectors])[: self.length]
+        joined = (torch.cat(parts)[: self.length] for parts in zip(rows, self.rows, strict=True))
+        self.rows = Rows(*joined)
 
-def read_concepts() -> list[tuple[str, list[str], list[str]]]:
-    """Read ``concepts.txt``: word, pictograms' codes, photographs' names."""
-    lines = (line for line in _CONCEPTS.read_text(encoding="utf-8").splitlines() if line[:1] != "#")
-    fields = (line.split("|") for line in lines)
-    return [
-        (word.strip(), codes.split(), [name.strip() for name in names.split(",")])
-        for word, codes, names in fields
-    ]
+    def after(self, vectors: Tensor, rows: Rows) -> tuple[Tensor, Rows]:
+        """Return a batch followed by what is in the queue."""
+        if self.vectors is None or self.rows is None:
+            return vectors, rows
+        joined = (torch.cat(parts) for parts in zip(rows, self.rows, strict=True))
+        return torch.cat([vectors, self.vectors]), Rows(*joined)

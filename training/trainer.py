@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,171 +13,144 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from training.batches import Alike, Batch, Material, draw_batch, match, photographs, pictograms
+from training.batches import draw_batch
 from training.clock import Budget, Clock
-from training.losses import CosineHead, pair_loss
-from training.network import Network
-from training.optimiser import make_optimisers
-from training.packs import Pack
-from training.processes import Together
-from training.recipe import Recipe
-from training.state import Progress, load_state, save_state
-from training.targets import build_targets
-from training.watch import encode, hold_out, precision_at_1
+from training.concepts import Concepts
+from training.network import begin_with
+from training.packs import Photographs
+from training.pictograms import Pictograms
+from training.recipe import Recipe, Size
+from training.state import Memory, Progress, load_state, save_state
+from training.student import Student, average
+from training.targets import Queue, rows_of
+from training.teacher import Teacher
+from training.views import clean
 
 STATE, LOG = "state.pt", "log.jsonl"
-_LOG_EVERY = 20  # steps
-_SAVE_EVERY = 120.0  # seconds
-_LOOK_EVERY = 0.2  # of the training
+_LOG_EVERY = 10  # steps
+_SAVE_EVERY = 240.0  # seconds
+_EARLY = 10  # steps after which averaged weights have forgotten half of the first ones
 
 
-class Data(NamedTuple):
-    """All that is trained on, and the held-out photographs of the first pack that has the most classes."""
+class Material(NamedTuple):
+    """What is trained on, and who teaches."""
 
-    photographs: Material
-    pictograms: Material
-    alike: Alike
-    mixtures: Tensor
-    watched: Tensor
-    watched_labels: Tensor
-
-
-def gather(packs: Sequence[Pack], recipe: Recipe) -> Data:
-    """Bring packs into the form that training needs, and hold some photographs out."""
-    targets = build_targets(packs)
-    held = [hold_out(pack, recipe.held_out, recipe.seed) for pack in packs]
-    most = max(range(len(packs)), key=lambda at: len(packs[at].names) if held[at].any() else 0)
-    photos, drawings = photographs(packs, targets, [~chosen for chosen in held]), pictograms(packs, targets)
-    return Data(
-        photos,
-        drawings,
-        match(photos, drawings, targets),
-        torch.from_numpy(targets.mixtures),
-        torch.from_numpy(packs[most].pictures[held[most]]),
-        torch.from_numpy(packs[most].labels[held[most]]),
-    )
+    photographs: Photographs
+    pictograms: Pictograms
+    teacher: Teacher
 
 
 class Trainer:
-    """One process's part in training a network.
+    """Trains a network, beginning with a state, a checkpoint or random weights.
 
     Parameters
     ----------
     recipe : Recipe
-    data : Data
+    material : Material
     out : Path
         Folder for state and log.
-    together : Together
-    device : torch.device
+    init : Path, optional
+        Checkpoint to begin with, where `out` has no state.
     """
 
-    def __init__(
-        self, recipe: Recipe, data: Data, out: Path, together: Together, device: torch.device
-    ) -> None:
+    def __init__(self, recipe: Recipe, material: Material, out: Path, init: Path | None = None) -> None:
         torch.manual_seed(recipe.seed)
-        self.recipe, self.out, self.together, self.device = recipe, out, together, device
-        self.data = Data(*(_moved(part, device) for part in data))
-        self.network = Network(recipe.config).to(device)
-        self.head = CosineHead(recipe.config.width, data.mixtures.shape[1], recipe.scale).to(device)
-        self.optimisers = make_optimisers(self.network, self.head, recipe, together)
-        self.parameters = [*self.network.parameters(), *self.head.parameters()]
-        self.bf16 = device.type == "cuda" or bool(torch.cpu.get_capabilities().get("avx512_bf16"))
+        self.recipe, self.material, self.out = recipe, material, out
+        self.concepts = Concepts(material.pictograms.codes)
+        self.student = Student(recipe, material.teacher.channels)
+        self.optimiser = self.student.optimiser()
+        resumed = (out / STATE).exists()
+        if init is not None and not resumed:
+            begin_with(self.student.network, init)
+        weights = {name: value.clone() for name, value in self.student.network.state_dict().items()}
+        self.memory = Memory(weights, torch.empty(0), Queue(recipe.queue), Progress())
+        if resumed:
+            load_state(out / STATE, self.student, self.optimiser, self.memory)
+        else:
+            self.memory.mean = self.centre()
 
     def run(self, budget: Budget) -> Progress:
-        """Train from the last state to the end of the budget; return how far the training has come."""
-        progress = load_state(self.out / STATE, self.network, self.head, self.optimisers)
+        """Train to the end of the budget; return how far the training has come."""
+        progress = self.memory.progress
         clock, saved = Clock(progress.seconds), time.monotonic()
-        looked = budget.spent(progress.step, progress.seconds)
         window: deque[dict[str, float]] = deque(maxlen=_LOG_EVERY)
-        while True:
+        while (spent := budget.spent(progress.step, progress.seconds)) < 1:
+            window.append(self.step(spent))
             progress.seconds = clock.read()
-            spent = self.together.agree(budget.spent(progress.step, progress.seconds))
-            if self.together.rank == 0 and (spent >= 1 or spent - looked >= _LOOK_EVERY):
-                looked = spent
-                self.log(kind="look", step=progress.step, progress=spent, p1=self.look())
-            if spent >= 1:
-                break
-            window.append(self.step(progress.step, spent))
-            progress.step += 1
-            progress.pictures += self.recipe.batch
-            if progress.step % _LOG_EVERY == 0 and self.together.rank == 0:
-                self.log(kind="step", progress=spent, **vars(progress), **means(window))
+            if progress.step % _LOG_EVERY == 0:
+                self.log(progress=spent, **vars(progress), **means(window))
                 window.clear()
-            if self.together.rank == 0 and time.monotonic() - saved > _SAVE_EVERY:
-                save_state(self.out / STATE, self.network, self.head, self.optimisers, progress)
+            if time.monotonic() - saved > _SAVE_EVERY:
+                self.save()
                 saved = time.monotonic()
-        if self.together.rank == 0:
-            save_state(self.out / STATE, self.network, self.head, self.optimisers, progress)
+        self.save()
         return progress
 
-    def step(self, number: int, spent: float) -> dict[str, float]:
-        """Take step `number`; the chances of every step follow from the seed, its number and the rank."""
-        recipe = self.recipe
-        chance = torch.Generator(self.device)
-        chance.manual_seed(
-            int(np.random.SeedSequence((recipe.seed, number, self.together.rank)).generate_state(1)[0])
-        )
-        size, kept = recipe.stage_at(spent)
-        count = recipe.batch // self.together.count
-        photos, drawings, alike = self.data[:3]
-        batch = draw_batch(photos, drawings, alike, count, size, recipe.share, chance)
-        self.set_rate(recipe.rate_at(spent))
-        with self.autocast():
-            tokens = self.network(batch.pixels, kept, chance)
-        values = self.learn(tokens, batch)
-        return {**values, "size": size, "kept": kept, "rate": recipe.rate_at(spent)}
+    def step(self, spent: float) -> dict[str, float]:
+        """Take one step; its chances follow from the seed and its number."""
+        progress = self.memory.progress
+        seeds = np.random.SeedSequence((self.recipe.seed, progress.step))
+        chance, patches = np.random.default_rng(seeds), torch.Generator()
+        patches.manual_seed(int(seeds.generate_state(1)[0]))
+        size = self.draw_size(chance)
+        batch = draw_batch(self.material.photographs, self.material.pictograms, size, chance)
+        lesson = self.material.teacher(batch.clean)
+        rows = rows_of(batch, lesson, self.memory.mean, self.concepts, progress.pictures)
+        self.set_rate(spent)
+        tokens = self.student.network(batch.views)
+        cells = lesson.map - self.memory.mean.view(1, -1, 1, 1)
+        values = self.learn(self.student.losses(tokens, rows, cells, self.memory.queue, patches))
+        count = len(batch.clean)
+        self.memory.queue.add(nn.functional.normalize(tokens[:count, 0].detach(), dim=1), rows)
+        progress.step += 1
+        progress.pictures += count
+        progress.views += len(batch.views)
+        average(self.memory.averaged, self.student.network, self.kept(progress.step))
+        return {**values, "side": size.side}
 
-    def autocast(self) -> torch.autocast:
-        """Compute in bfloat16 where that is faster."""
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
-
-    def set_rate(self, share: float) -> None:
-        """Give every learning rate this share of its peak, and forget gradients."""
-        for optimiser in self.optimisers:
-            for group in optimiser.param_groups:
-                group["lr"] = group.setdefault("peak", group["lr"]) * share
-            optimiser.zero_grad()
-
-    def learn(self, tokens: Tensor, batch: Batch) -> dict[str, float]:
-        """Follow the gradient of the losses of a batch's final tokens; return what there is to log."""
-        losses = self._losses(tokens, batch)
+    def learn(self, losses: dict[str, Tensor]) -> dict[str, float]:
+        """Follow the gradient of the losses' sum; return what there is to log."""
         losses["loss"].backward()
-        self.together.average_gradients(self.parameters)
-        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip)
-        for optimiser in self.optimisers:
-            optimiser.step()
+        norm = nn.utils.clip_grad_norm_(self.student.network.parameters(), self.recipe.clip)
+        self.optimiser.step()
         values = {name: float(value.detach()) for name, value in losses.items()}
         return {**values, "norm": float(norm)}
 
-    def _losses(self, tokens: Tensor, batch: Batch) -> dict[str, Tensor]:
-        recipe, mixtures = self.recipe, self.data.mixtures[batch.labels]
-        cls, patches = tokens[:, 0].float(), tokens[:, 1:].float()
-        losses = {
-            "cls": self.head(cls, mixtures, recipe.smoothing),
-            "patch": self.head(patches.mean(dim=1), mixtures, recipe.smoothing),
-            "pair": pair_loss(cls, batch.labels, batch.pairs, recipe.temperature),
-        }
-        losses["loss"] = (
-            losses["cls"] + recipe.patch_weight * losses["patch"] + recipe.pair_weight * losses["pair"]
-        )
-        return losses
+    def draw_size(self, chance: np.random.Generator) -> Size:
+        """Choose what a step looks like."""
+        sizes = self.recipe.sizes
+        return sizes[int(chance.choice(len(sizes), p=[size.chance for size in sizes]))]
 
-    def look(self) -> float:
-        """Precision at 1 among the held-out photographs, at the size that the model is for."""
-        size = self.recipe.config.image_size
-        features = encode(self.network, self.data.watched, size, bf16=self.bf16)
-        return precision_at_1(features, self.data.watched_labels)
+    def set_rate(self, spent: float) -> None:
+        """Give every learning rate its share of its peak, and forget gradients."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = group["peak"] * self.recipe.rate_at(self.memory.progress.step, spent)
+        self.optimiser.zero_grad()
+
+    def kept(self, step: int) -> float:
+        """How much of the averaged weights stays: less in the beginning, when they are far from good."""
+        return min(self.recipe.averaged, (1 + step) / (_EARLY + step))
+
+    def centre(self) -> Tensor:
+        """Return the mean of the teacher's features over a few photographs, (C,)."""
+        chance = np.random.default_rng(self.recipe.seed)
+        most = 32
+        found = []
+        for start in range(0, self.recipe.centring, most):
+            count = min(most, self.recipe.centring - start)
+            pictures = [self.material.photographs.draw(chance).picture for _ in range(count)]
+            squares = np.stack([np.asarray(clean(picture, chance)) for picture in pictures])
+            found.append(self.material.teacher(squares).map.mean(dim=(2, 3)))
+        return torch.cat(found).mean(dim=0)
+
+    def save(self) -> None:
+        """Write the state."""
+        save_state(self.out / STATE, self.student, self.optimiser, self.memory)
 
     def log(self, **values: Any) -> None:
         """Add a line to the log."""
         with (self.out / LOG).open("a") as file:
             file.write(json.dumps(values) + "\n")
-
-
-def _moved(part: Material | Alike | Tensor, device: torch.device) -> Any:
-    if isinstance(part, Tensor):
-        return part.to(device)
-    return type(part)(*(tensor.to(device) for tensor in part))
 
 
 def means(lines: Collection[dict[str, float]]) -> dict[str, float]:

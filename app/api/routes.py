@@ -104,12 +104,12 @@ def _unauthorized(message: str, challenge: str) -> Response:
 
 
 def _wrong_field(names: list[str]) -> str:
-    text: str = _(
+    message: str = _(
         "The form has no file field “%(expected)s”, only %(names)s. Send the picture as “%(expected)s”.",
         expected=IMAGE,
         names=", ".join(f"“{name}”" for name in names),
     )
-    return text
+    return message
 
 
 def _answer(search_id: uuid.UUID) -> Response:

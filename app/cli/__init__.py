@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
+from app.cli.backup import backup, restore
 from app.cli.doctor import doctor
 from app.cli.fetch import gallery_demo, gallery_download, model_fetch
 from app.cli.gallery import gallery_cli
@@ -17,4 +18,4 @@ def init_app(app: Flask) -> None:
     model_cli.add_command(model_fetch)
     gallery_cli.add_command(gallery_download)
     gallery_cli.add_command(gallery_demo)
-    app.cli = Commands(app.cli, own=(gallery_cli, model_cli, user_cli, doctor))
+    app.cli = Commands(app.cli, own=(gallery_cli, model_cli, user_cli, doctor, backup, restore))

@@ -88,7 +88,7 @@ def gallery_download(
 
 
 @click.command("demo")
-@click.argument("folder", metavar="DIR", type=_FOLDER, required=False)
+@click.argument("folder", metavar="[DIR]", type=_FOLDER, required=False)
 @with_appcontext
 @readable_errors
 def gallery_demo(folder: Path | None) -> None:

@@ -214,14 +214,15 @@ def import_(source: Path, root: Path | None) -> None:
 
 def summary(report: Report, *, first: bool) -> str:
     """Describe an indexing run in one line; `first` if there was no index before it."""
-    text = f"{report.count:,} pictures"
+    text = f"{report.count:,} {'picture' if report.count == 1 else 'pictures'}"
     if first:
         text += f" in {report.seconds:.1f} s ({report.count / max(report.seconds, 1e-3):.1f} per second)"
     elif not report.indexed and not report.removed:
         text += ", all unchanged"
     else:
         text += f": {report.indexed:,} new, {report.reused:,} unchanged, {report.removed:,} removed"
-    return f"{text}; {len(report.skipped):,} files skipped" if report.skipped else text
+    skipped = len(report.skipped)
+    return f"{text}; {skipped:,} {'file' if skipped == 1 else 'files'} skipped" if skipped else text
 
 
 def private_folders() -> list[Path]:

@@ -68,8 +68,8 @@ def encoder_options(command: Callable[..., None]) -> Callable[..., None]:
 def convert_command(source: Path, destination: Path, storage: StorageType) -> None:
     """Convert a checkpoint to safetensors.
 
-    SRC is a .npz, .safetensors or .pth file with the key names of DINOv2, transformers or Vitrine. DST is the
-    .safetensors file to write.
+    SRC is a .npz, .safetensors or .pth file with the key names of Meta's DINOv2 repository, of the Hugging
+    Face hub or of transformers. DST is the .safetensors file to write.
     """
     from model.checkpoints.convert import convert
 

@@ -30,7 +30,7 @@ user_cli = UserGroup("user", help="Create, list and delete accounts.")
 
 @user_cli.command("create")
 @click.argument("name")
-@click.password_option()
+@click.password_option(help="Asked for unless given.")
 def create(name: str, password: str) -> None:
     """Create the account NAME."""
     if not names.allowed(names.clean(name)):
@@ -65,7 +65,7 @@ def delete(name: str) -> None:
 
 @user_cli.command("set-password")
 @click.argument("name")
-@click.password_option()
+@click.password_option(help="Asked for unless given.")
 def set_password(name: str, password: str) -> None:
     """Set a new password for NAME and end its sessions."""
     user = _find(name)

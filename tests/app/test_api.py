@@ -39,7 +39,8 @@ class Program:
         return self.app.test_client().post(path, data=data, headers=sent, buffered=True)
 
     def get(self, path: str) -> TestResponse:
-        return self.app.test_client().get(path, headers={"Authorization": f"Bearer {self.token}"})
+        headers = {"Authorization": f"Bearer {self.token}"}
+        return self.app.test_client().get(path, headers=headers, buffered=True)
 
 
 @pytest.fixture

@@ -51,6 +51,7 @@ def _migrate(directory: str) -> None:
     migrate(load_settings({"DATA_DIR": directory, "SECRET_KEY": KEY}))
 
 
+@pytest.mark.slow
 def test_two_processes_that_migrate_at_once_both_succeed(tmp_path: Path) -> None:
     spawn = multiprocessing.get_context("spawn")
     processes = [spawn.Process(target=_migrate, args=(str(tmp_path),)) for _ in range(2)]

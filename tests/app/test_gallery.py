@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
-from gallery.notes import DEMO_MARKER
 
 from config import Settings
+from gallery.about import DEMO_MARKER
 from gallery.catalog import Catalog, Item
 from tests.support.galleries import tiny_index, write_picture
 from tests.support.web import Browser

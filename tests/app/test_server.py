@@ -22,6 +22,8 @@ from tests.support.servers import Process, free_port, process
 from tests.support.waiting import eventually
 from tests.support.web import PASSWORD
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def environment(settings: Settings) -> dict[str, str]:

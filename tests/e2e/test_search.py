@@ -37,6 +37,18 @@ def test_a_picture_dropped_on_the_page_finds_the_ten_most_similar(visitor: Visit
     assert visitor.page.title().startswith(f"Pictures similar to {picture.name}")
 
 
+def test_of_several_dropped_files_one_is_used_and_the_page_says_so(
+    visitor: Visitor, picture: Path, other_picture: Path
+) -> None:
+    page = visitor.page
+    visitor.open()
+    visitor.drop(picture, other_picture, Path(__file__))
+    note = page.locator("[data-preview] [data-ignored]")
+    expect(note).to_have_text(f"Only {picture.name} will be searched with. Other files ignored: 2.")
+    visitor.drop(other_picture)
+    expect(note).to_be_hidden()
+
+
 def test_a_pasted_picture_is_accepted(visitor: Visitor) -> None:
     visitor.open()
     visitor.page.evaluate(

@@ -121,6 +121,7 @@ def largest(kind: str) -> bytes:
     return make[kind]()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["jpeg", "png", "png-16", "webp", "gif", "tiff", "avif", "heif"])
 def test_row_30_the_largest_accepted_picture_stays_within_512_mib(kind: str, tmp_path: Path) -> None:
     assert WIDTH * HEIGHT == MAX_PIXELS

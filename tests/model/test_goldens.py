@@ -46,6 +46,7 @@ def base_tensors() -> Tensors:
     return tensors
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", MODES)
 def test_base_gives_pytorchs_features(base_tensors: Tensors, mode: PositionMode) -> None:
     vit = build_vit(BASE, base_tensors, mode)

@@ -86,6 +86,15 @@ def submit(visitor: requests.Session, address: str, content: bytes) -> str:
     return answer.url
 
 
+def searchers(redis_url: str) -> int:
+    """Return the number of searchers that Redis knows; 0 while it does not answer."""
+    with redis.Redis.from_url(redis_url) as client:
+        try:
+            return int(client.scard("rq:workers:searches"))
+        except redis.RedisError:
+            return 0
+
+
 def commands(pids: set[int]) -> dict[str, int]:
     found = {}
     for pid in pids:
@@ -165,9 +174,7 @@ def test_redis_is_restarted_when_it_dies(launch: Launch) -> None:
         dead = commands(run.descendants())["redis-server"]
         os.kill(dead, signal.SIGKILL)
         eventually(lambda: commands(run.descendants()).get("redis-server", dead) != dead)
-        client = redis.Redis.from_url(launch.redis_url)
-        eventually(lambda: client.scard("rq:workers:searches") >= 1)
-        client.close()
+        eventually(lambda: searchers(launch.redis_url) >= 1)
 
 
 @pytest.mark.parametrize("name", ["wsgi.py", "-m worker"])
@@ -211,7 +218,8 @@ import subprocess, sys
 from config import load_settings
 from scripts import preparation
 lock = preparation.lock(load_settings(), 0.0)
-print(subprocess.Popen(["sleep", "60"], pass_fds=[lock], stdout=subprocess.DEVNULL).pid)
+nothing = subprocess.DEVNULL
+print(subprocess.Popen(["sleep", "60"], pass_fds=[lock], stdout=nothing, stderr=nothing).pid)
 """
     environ = {**os.environ, "DATA_DIR": str(tmp_path)}
     done = subprocess.run(

@@ -1,8 +1,8 @@
 """The worker with an encoder that waits, so that a test can intervene in the middle of a search.
 
 ``python -m tests.support.gated_worker``: in the folder ``GATE`` the encoder leaves a file ``encoding-<pid>``,
-and goes on when the file ``open`` or ``open-<pid>`` is there. ``HANG`` makes it misbehave in a way of its own
-instead; ``LEASE`` shortens the leases to so many seconds.
+and continues when the file ``open`` or ``open-<pid>`` exists. ``HANG`` makes it misbehave in another way
+instead; ``LEASE`` shortens the leases to that many seconds.
 """
 
 from __future__ import annotations

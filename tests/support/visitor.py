@@ -130,10 +130,10 @@ class Visitor:
         self.page.get_by_role("button", name="Log out", exact=True).click()
         expect(self.page.get_by_role("link", name="Log in")).to_be_visible()
 
-    def drop(self, file: Path) -> None:
-        """Drop a file on the page, with the drag and drop events of the browser."""
+    def drop(self, *files: Path) -> None:
+        """Drop files on the page, with the drag and drop events of the browser."""
         devtools = self.context.new_cdp_session(self.page)
-        data = {"items": [], "files": [str(file)], "dragOperationsMask": 1}
+        data = {"items": [], "files": [str(file) for file in files], "dragOperationsMask": 1}
         for kind in ("dragEnter", "dragOver", "drop"):
             devtools.send("Input.dispatchDragEvent", {"type": kind, "x": 300, "y": 300, "data": data})
         devtools.detach()

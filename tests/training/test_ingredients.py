@@ -1,244 +1,242 @@
-"""What the trainer is made of: targets, views, batches, losses, Muon."""
+"""What a step is made of: packs, pictograms, concepts, views, batches, targets and losses."""
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import replace
+import io
+import re
+import subprocess
+import tarfile
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from torch.nn import functional
 
-from gallery.demo import package_data
-from gallery.pictograms import is_shown, path_for
-from model.preprocess import MEAN, STD
-from tests.training.toys import toy_pack, toy_packs
-from training.augment import Views, make_views
-from training.batches import TONE_WEIGHT, Share, draw_batch, draw_renderings, match, photographs, pictograms
-from training.losses import CosineHead, pair_loss
-from training.optimiser import Muon, orthogonalise
-from training.packs import PackError
-from training.pictograms import draw_openmoji, is_toned, plain_code
-from training.processes import Together
-from training.recipe import Recipe
-from training.targets import build_targets, read_concepts, spoken_name
-from training.watch import hold_out, precision_at_1
+from tests.training.toys import CODES, RECIPE, ToyTeacher, material, picture, write_packs
+from training import pack
+from training.batches import draw_batch
+from training.concepts import Concepts, read_concepts
+from training.losses import cosine_distance, relation, resized_cells, spread
+from training.packs import UNLABELLED, PackError, Photographs, read_classes
+from training.pictograms import Pictograms, is_toned, plain_code, renderings
+from training.targets import MOST, Queue, Rows, rows_of, target_cosines
+from training.views import CHANGES, CLEAN, clean, drawing, first_view, second_view
 
 pytestmark = pytest.mark.training
-STILL = Views(area=(1.0, 1.0), aspect=1.0, flip=False, brightness=(1.0, 1.0), colour=0.0)
 
 
-def chance(seed=0):
-    return torch.Generator().manual_seed(seed)
+@pytest.fixture
+def chance():
+    return np.random.default_rng(3)
 
 
-def unnormalised(pixels):
-    return pixels * torch.tensor(STD).view(3, 1, 1) + torch.tensor(MEAN).view(3, 1, 1)
+def test_photographs_are_drawn_with_the_labels_that_their_folders_give(tmp_path, chance):
+    with Photographs(write_packs(tmp_path / "packs"), {}) as photographs:
+        drawn = [photographs.draw(chance) for _ in range(60)]
+
+    assert photographs.counts == {"labelled": 16, "plain": 8}
+    assert {found.label for found in drawn} == {UNLABELLED, 281, 914}
+    assert drawn[0].picture.mode == "RGB"
 
 
-def test_a_cat_photographed_and_a_cat_drawn_share_a_row():
-    targets = build_targets(toy_packs())
-
-    shared = targets.rows.index("concept:cat")
-    photo, drawing = targets.labels[0][0], targets.labels[1][0]
-    assert photo != drawing
-    assert targets.mixtures[photo, shared] > 0
-    assert targets.mixtures[drawing, shared] > 0
-    assert targets.mixtures[drawing, targets.rows.index("group:animal-mammal")] > 0
-    assert np.allclose(targets.mixtures.sum(axis=1), 1)
+def test_a_pack_is_drawn_from_by_its_share(tmp_path, chance):
+    with Photographs(write_packs(tmp_path / "packs"), {"plain": 0.0}) as photographs:
+        assert UNLABELLED not in {photographs.draw(chance).label for _ in range(60)}
 
 
-def test_renderings_of_one_pictogram_are_one_class():
-    targets = build_targets(toy_packs())
-
-    assert np.array_equal(targets.labels[1], targets.labels[2])
-
-
-def test_every_concept_names_pictograms_that_are_there():
-    drawn = {plain_code(code) for code in package_data().codes if is_shown(code)}
-
-    assert {code for _, codes, _ in read_concepts() for code in codes} <= drawn
+def test_a_folder_without_packs_and_a_damaged_pack_are_errors(tmp_path):
+    with pytest.raises(PackError, match="holds no packs"):
+        Photographs(tmp_path, {})
+    (tmp_path / "bad.tar").write_bytes(b"not a tar archive" * 100)
+    with pytest.raises(PackError, match=r"bad\.tar is not a pack"):
+        Photographs(tmp_path, {})
 
 
-def test_names_are_read_as_people_say_them():
-    assert spoken_name("n02123045 tabby, tabby cat") == "tabby"
-    assert spoken_name("cat") == "cat"
+def test_a_damaged_picture_is_named(tmp_path, chance):
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        archive.addfile(tarfile.TarInfo("none/empty.jpg"))
+    with (
+        Photographs(tmp_path, {}) as photographs,
+        pytest.raises(PackError, match=r"a\.tar: the picture at byte 512"),
+    ):
+        photographs.draw(chance)
+
+
+def test_a_pack_is_made_of_a_repository(tmp_path, capsys):
+    folder = tmp_path / "repository"
+    (folder / "images" / "cat").mkdir(parents=True)
+    Image.new("RGB", (400, 300), "red").save(folder / "images" / "cat" / "a.jpg")
+    Image.new("RGBA", (130, 140), (0, 0, 0, 0)).save(folder / "images" / "cat" / "b.png")
+    Image.new("RGB", (100, 300)).save(folder / "images" / "cat" / "small.jpg")
+    (folder / "images" / "cat" / "broken.jpg").write_bytes(b"?")
+    Image.new("RGB", (200, 200)).save(folder / "elsewhere.jpg")
+    git = ["git", "-C", str(folder), "-c", "user.name=a", "-c", "user.email=a@b.c"]
+    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "pictures"]):
+        subprocess.run(git + command, check=True)
+
+    pack.main([str(folder), "HEAD", "^images/([^/]+)/", str(tmp_path / "p.tar")])
+
+    assert "2 pictures" in capsys.readouterr().out
+    with tarfile.open(tmp_path / "p.tar") as archive:
+        names = archive.getnames()
+        pictures = [Image.open(io.BytesIO(archive.extractfile(name).read())) for name in names]
+        assert [found.size for found in pictures] == [(213, 160), (130, 140)]
+        assert pictures[1].getpixel((5, 5)) == (255, 255, 255)
+    assert [name.split("/")[0] for name in names] == ["cat", "cat"]
+
+
+def test_a_repository_that_is_not_there_is_an_error(tmp_path):
+    with pytest.raises(PackError, match="gave no archive"):
+        list(pack.matching(str(tmp_path / "none"), "HEAD", re.compile("")))
+
+
+def test_codes_are_brought_to_one_form():
     assert plain_code("2764-FE0F") == "2764"
     assert is_toned("1f44b-1f3fd")
-    assert not is_toned("1f3fd")
+    assert not is_toned("1f44b")
 
 
-def test_a_view_that_may_not_stray_is_the_picture():
-    pictures = torch.from_numpy(toy_pack("photographs").pictures)
+def test_pictograms_need_two_vendors(tmp_path, chance):
+    toys = material(tmp_path)
+    with toys.photographs:
+        number, one, other = toys.pictograms.draw(chance)
 
-    views = unnormalised(make_views(pictures, 28, STILL, chance()))
-
-    assert torch.allclose(views, pictures.permute(0, 3, 1, 2) / 255, atol=1e-5)
-
-
-def test_outside_of_a_picture_all_is_white():
-    pictures = torch.zeros(2, 28, 28, 3, dtype=torch.uint8)
-    wide = replace(STILL, area=(4.0, 4.0))
-
-    views = unnormalised(make_views(pictures, 28, wide, chance()))
-
-    assert views.mean() == pytest.approx(0.75, abs=0.03)
-    assert views.min() == pytest.approx(0, abs=1e-5)
+    assert toys.pictograms.codes[number] in CODES
+    assert one.path != other.path
+    assert one.path.stem == other.path.stem
+    with pytest.raises(ValueError, match="two of the folders"):
+        Pictograms([tmp_path / "vendors" / "one"])
 
 
-def test_views_follow_from_the_seed_and_flips_mirror():
-    pictures = torch.from_numpy(toy_pack("photographs").pictures)
-    mirrored = replace(STILL, flip=True)
+def test_a_transparent_pictogram_lies_on_its_background(tmp_path, chance):
+    Image.new("RGBA", (20, 20), (0, 0, 0, 0)).save(tmp_path / "1F408.png")
+    rendering = renderings(tmp_path)["1f408"]
 
-    one, same, other = (make_views(pictures, 28, mirrored, chance(seed)) for seed in (1, 1, 2))
-
-    assert torch.equal(one, same)
-    assert not torch.equal(one, other)
-    plain = make_views(pictures, 28, STILL, chance())
-    unflipped = (one - plain).abs().amax(dim=(1, 2, 3)) < 1e-4
-    flipped = (one - plain.flip(-1)).abs().amax(dim=(1, 2, 3)) < 1e-4
-    assert (unflipped | flipped).all()
-    assert unflipped.any()
-    assert flipped.any()
+    assert rendering.open().getpixel((3, 3)) == (255, 255, 255)
+    assert rendering.open("red").getpixel((3, 3)) == (255, 0, 0)
+    assert drawing(rendering, 28, chance).size == (28, 28)
 
 
-def test_a_batch_ends_with_pairs_that_show_the_same():
-    packs = toy_packs()
-    targets = build_targets(packs)
-    kept = [np.ones(len(pack.labels), bool) for pack in packs]
-    photos, drawings = photographs(packs, targets, kept), pictograms(packs, targets)
-    drawn = ("pictograms:1f408", "pictograms:1f6a2")
+def test_concepts_name_classes_and_no_concept_is_empty():
+    names = {name for _, name in read_classes()}
 
-    batch = draw_batch(photos, drawings, match(photos, drawings, targets), 400, 28, Share(), chance())
-
-    assert len(batch.pixels) == len(batch.labels) == 400
-    pairs = Counter(
-        tuple(targets.rows[label] for label in pair)
-        for pair in batch.labels[-2 * batch.pairs :].view(2, -1).T
-    )
-    alone = {(name, name) for name in ("photographs:cat", "photographs:ship", *drawn)}
-    both = {("photographs:cat", drawn[0]), ("photographs:ship", drawn[1])}
-    assert pairs.keys() == alone | both
+    for concept in read_concepts():
+        assert concept.codes, concept.word
+        assert set(concept.classes) <= names, concept.word
 
 
-def test_without_common_words_photographs_are_paired_with_themselves_alone():
-    photograph, *drawn = toy_packs()
-    packs = [replace(photograph, names=("hat rack", "drum kit")), *drawn]
-    targets = build_targets(packs)
-    kept = [np.ones(len(pack.labels), bool) for pack in packs]
-    photos, drawings = photographs(packs, targets, kept), pictograms(packs, targets)
+def test_a_photograph_and_a_pictogram_of_a_cat_have_a_concept_in_common():
+    concepts = Concepts(["1f408", "26f5"])
+    chances = torch.zeros(2, 1000)
+    chances[0, 281], chances[1, 914] = 0.9, 0.1  # surely a tabby, hardly a yawl
 
-    batch = draw_batch(photos, drawings, match(photos, drawings, targets), 40, 28, Share(), chance())
+    photographs, pictograms = concepts.of_photographs(chances), concepts.of_pictograms(torch.tensor([0, 1]))
 
-    assert len(batch.pixels) == 40
-    first, second = batch.labels[-2 * batch.pairs :].view(2, -1)
-    assert torch.equal(first, second)
+    assert (photographs @ pictograms.T).tolist() == [[pytest.approx(0.9), 0], [0, 0]]
 
 
-def test_two_different_renderings_are_paired_and_tones_are_rarer():
-    names = ("1f44b", "1f44b-1f3fd")
-    vendors = [replace(toy_pack("pictograms", 2, seed), names=names) for seed in (2, 3)]
-    packs = [toy_pack("photographs"), *vendors]
-    targets = build_targets(packs)
-    drawings = pictograms(packs, targets)
-    assert sorted(drawings.weights.tolist()) == pytest.approx([TONE_WEIGHT, 1.0])
+def test_clean_pictures_and_first_views_keep_what_there_is(chance):
+    square = clean(picture(0, chance), chance)
 
-    first, second = draw_renderings(drawings, 600, chance())
-    assert (first != second).all()
-    counts = Counter(drawings.labels[first].tolist())
-    assert max(counts.values()) > 3 * min(counts.values())
+    view = first_view(square, 70, chance)
+
+    assert square.size == (CLEAN, CLEAN)
+    assert view.shape == (70, 70, 3)
+    grey = [np.asarray(x.convert("L").resize((8, 8)), float).ravel() for x in (square, Image.fromarray(view))]
+    assert np.corrcoef(*grey)[0, 1] > 0.95
 
 
-@pytest.mark.parametrize("kind", ["photographs", "pictograms"])
-def test_both_kinds_are_needed(kind):
-    packs = [toy_pack(kind)]
-    targets = build_targets(packs)
-    with pytest.raises(PackError, match="both kinds are needed"):
-        _ = (photographs(packs, targets, [np.ones(24, bool)]), pictograms(packs, targets))
+def test_every_change_comes_up_and_differs(chance):
+    square = clean(picture(1, chance), chance)
+
+    for name, (share, change) in CHANGES.items():
+        assert share > 0
+        assert np.asarray(change(square, chance)).ndim == 3, name
+    assert sum(share for share, _ in CHANGES.values()) == pytest.approx(1)
+    means = [second_view(square, 28, chance).mean() for _ in range(60)]
+    assert min(means) < 60 < max(means)
 
 
-def test_held_out_photographs_are_of_every_class_and_never_drawn():
-    pack = toy_pack("photographs", 48)
-    held = hold_out(pack, 4, seed=1)
+def test_a_batch_has_two_views_of_each_picture(tmp_path, chance):
+    toys = material(tmp_path)
+    with toys.photographs:
+        batch = draw_batch(toys.photographs, toys.pictograms, RECIPE.sizes[0], chance)
 
-    assert np.bincount(pack.labels[held]).tolist() == [4, 4]
-    assert not hold_out(toy_pack("pictograms"), 4, seed=1).any()
-    targets = build_targets([pack])
-    assert len(photographs([pack], targets, [~held]).pictures) == 40
-
-
-def test_precision_at_1_counts_nearest_others():
-    features = torch.tensor([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0], [0.8, 0.3]])
-
-    assert precision_at_1(features, torch.tensor([0, 0, 1, 1])) == 0.75
+    assert batch.clean.shape == (14, CLEAN, CLEAN, 3)
+    assert batch.views.shape == (28, 3, 28, 28)
+    assert (len(batch.labels), len(batch.pictograms)) == (12, 2)
 
 
-def test_the_cosine_head_knows_its_own_row():
-    head = CosineHead(8, 3, scale=16.0)
-    mixtures = torch.eye(3)
-
-    right = head(head.weight.detach() * 5, mixtures, 0.0)
-    wrong = head(head.weight.detach().roll(1, 0), mixtures, 0.0)
-
-    assert right < 0.1 * wrong
-
-
-def test_a_pair_is_found_among_others_but_not_among_its_own_class():
-    features = torch.eye(6)[[0, 1, 2, 3, 2, 3]] + 0.01
-    labels = torch.tensor([0, 1, 2, 3, 2, 3])
-
-    together = pair_loss(features, labels, 2, 0.1)
-    apart = pair_loss(features[[0, 1, 2, 3, 3, 2]], labels, 2, 0.1)
-    assert together < 0.01 < apart
-    copies = features.clone()
-    copies[0] = copies[2]
-    assert pair_loss(copies, torch.tensor([2, 1, 2, 3, 2, 3]), 2, 0.1) == pytest.approx(
-        float(together), abs=1e-3
-    )
+def rows(**changes):
+    one = {
+        "features": torch.eye(4)[:2],
+        "classes": torch.eye(1000)[:2],
+        "concepts": torch.zeros(2, 3),
+        "pictograms": torch.tensor([-1, -1]),
+        "pictures": torch.tensor([0, 1]),
+    }
+    return Rows(**{**one, **changes})
 
 
-@pytest.mark.parametrize("shape", [(3, 16, 16), (2, 16, 64), (2, 64, 16)])
-def test_orthogonalised_matrices_have_singular_values_near_1(shape):
-    torch.manual_seed(3)
-    matrices = torch.randn(*shape) @ torch.diag(torch.linspace(0.5, 5, shape[2]))
-
-    values = torch.linalg.svdvals(orthogonalise(matrices))
-
-    assert orthogonalise(matrices).shape == shape
-    assert values.min() > 0.3
-    assert values.max() < 1.4
+def test_views_of_one_picture_and_renderings_of_one_pictogram_are_the_same():
+    assert target_cosines(rows(), rows()).tolist() == [[1, 0], [0, 1]]
+    drawn = rows(pictograms=torch.tensor([7, 7]), classes=torch.zeros(2, 1000))
+    assert target_cosines(drawn, drawn).tolist() == [[1, 1], [1, 1]]
 
 
-def test_muon_takes_queries_keys_and_values_apart(tmp_path):
-    torch.manual_seed(4)
-    joined = torch.nn.Parameter(torch.zeros(24, 8))
-    single = torch.nn.Parameter(torch.zeros(8, 8))
-    gradient = torch.randn(24, 8)
-    alone = Together(0, 1, tmp_path / "meeting")
-    joined.grad, single.grad = gradient.clone(), gradient[8:16].clone()
-
-    Muon([joined, single], lr=0.1, momentum=0.9, weight_decay=0.0, together=alone).step()
-
-    assert torch.allclose(joined[8:16], single, atol=1e-2)
-    assert joined.abs().max() > 0
+def test_what_the_teacher_sees_and_what_is_shown_bring_pictures_near():
+    alike = rows(classes=torch.eye(1000)[[3, 3]])
+    assert target_cosines(alike, alike)[0, 1] == pytest.approx(0.5)
+    both = rows(classes=torch.eye(1000)[[3, 3]], features=torch.eye(4)[[1, 1]])
+    assert target_cosines(both, both)[0, 1] == pytest.approx(MOST)
+    mixed = rows(pictograms=torch.tensor([-1, 7]), concepts=torch.tensor([[0.9, 0, 0], [1.0, 0, 0]]))
+    assert target_cosines(mixed, mixed)[0, 1] == pytest.approx(0.54)
 
 
-def test_the_rate_rises_and_falls_and_stages_follow():
-    recipe = replace(Recipe(), warmup=0.1, stages=((0.0, 56, 0.5), (0.6, 98, 1.0)))
+def test_a_label_outweighs_the_teachers_guess(tmp_path, chance):
+    toys = material(tmp_path)
+    with toys.photographs:
+        batch = draw_batch(toys.photographs, toys.pictograms, RECIPE.sizes[0], chance)
+    lesson = ToyTeacher()(batch.clean)
 
-    assert [recipe.rate_at(at) for at in (0.0, 0.05, 0.1, 0.55, 1.0)] == pytest.approx([0, 0.5, 1, 0.5, 0])
-    assert [recipe.stage_at(at) for at in (0.0, 0.59, 0.6, 1.0)] == [
-        (56, 0.5),
-        (56, 0.5),
-        (98, 1.0),
-        (98, 1.0),
-    ]
+    found = rows_of(batch, lesson, torch.zeros(12), Concepts(toys.pictograms.codes), 5)
+
+    labelled = int(np.flatnonzero(batch.labels != UNLABELLED)[0])
+    assert found.classes[labelled].argmax() == batch.labels[labelled]
+    assert found.classes[labelled].square().sum() == pytest.approx(1)
+    assert found.classes[12:].abs().sum() == 0
+    assert found.pictures.tolist() == list(range(5, 19))
 
 
-def test_openmoji_is_drawn_as_the_demo_gallery_has_it():
-    _, drawings = draw_openmoji()
-    code, picture = next(drawings)
+def test_a_queue_keeps_the_newest():
+    queue = Queue(3)
+    for number in range(3):
+        queue.add(torch.full((2, 4), float(number)), rows())
 
-    assert code == plain_code(code)
-    assert picture.size == (256, 256)
-    assert "/" in path_for(code)
+    vectors, keys = queue.after(torch.full((1, 4), 9.0), rows())
+
+    assert vectors[:, 0].tolist() == [9, 2, 2, 1]
+    assert len(keys.features) == 5
+
+
+def test_a_relation_is_right_when_cosines_are():
+    units = functional.normalize(torch.randn(6, 4, generator=torch.Generator().manual_seed(1)), dim=1)
+    cosines = units @ units.T
+
+    assert relation(cosines, cosines, 0.1) == pytest.approx(0, abs=1e-6)
+    assert relation(-cosines, cosines, 0.1) > 1
+
+
+def test_spread_is_large_where_pictures_crowd():
+    apart = torch.eye(4)
+    crowded = functional.normalize(torch.ones(4, 4) + 0.01 * torch.eye(4), dim=1)
+
+    assert spread(crowded) > spread(apart) + 1
+
+
+def test_distances_and_cells_are_what_they_are_called():
+    assert cosine_distance(torch.eye(2), 3 * torch.eye(2)) == pytest.approx(0)
+    cells = resized_cells(torch.arange(8.0).view(1, 2, 2, 2), 2)
+    assert cells.tolist() == [[[0, 4], [1, 5], [2, 6], [3, 7]]]
+    assert resized_cells(torch.zeros(1, 2, 5, 5), 7).shape == (1, 49, 2)

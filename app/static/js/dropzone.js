@@ -14,7 +14,7 @@ class Dropzone {
   constructor(form) {
     this.form = form;
     this.part = Object.fromEntries(
-      ["prompt", "preview", "error", "choose", "decide", "progress", "say", "fileName", "progressText"].map((name) => [
+      ["prompt", "preview", "error", "choose", "decide", "progress", "say", "fileName", "ignored", "progressText"].map((name) => [
         name,
         find(`[data-${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}]`, form),
       ]),
@@ -44,8 +44,8 @@ class Dropzone {
       event.preventDefault();
       this.send();
     });
-    onDrop(this.form, (file) => this.take(file));
-    onPaste((file) => this.take(file));
+    onDrop(this.form, (files) => this.take(files));
+    onPaste((files) => this.take(files));
     addEventListener("pageshow", (event) => event.persisted && location.reload()); // the token of a form is used only once
   }
 
@@ -59,11 +59,11 @@ class Dropzone {
   }
 
   takeFrom(input) {
-    if (input.files.length) this.take(input.files[0]);
+    if (input.files.length) this.take([...input.files]);
     input.value = "";
   }
 
-  take(file) {
+  take([file, ...others]) {
     if (this.sending) return;
     this.forget();
     this.form.elements.submission.value = freshToken(); // another picture is another search
@@ -79,7 +79,10 @@ class Dropzone {
     };
     this.image.src = URL.createObjectURL(file);
     this.state("chosen");
-    say(this.part.say, fill(this.form.dataset.chosen, { name: file.name }));
+    const ignored = others.length ? fill(this.form.dataset.ignored, { name: file.name, count: others.length }) : "";
+    this.part.ignored.textContent = ignored;
+    show(this.part.ignored, Boolean(ignored));
+    say(this.part.say, `${fill(this.form.dataset.chosen, { name: file.name })} ${ignored}`.trim());
     find("[data-submit]", this.form).focus({ preventScroll: true });
   }
 

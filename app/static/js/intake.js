@@ -1,6 +1,6 @@
 // Files that are dropped on the page or pasted.
 
-/** Call `take` with a file that is dropped anywhere on the page; `target` is highlighted meanwhile. */
+/** Call `take` with the files that are dropped anywhere on the page; `target` is highlighted meanwhile. */
 export function onDrop(target, take) {
   let depth = 0; // dragenter and dragleave fire for every element that is crossed
   const carriesFile = (event) => event.dataTransfer?.types.includes("Files");
@@ -25,16 +25,16 @@ export function onDrop(target, take) {
     if (!carriesFile(event)) return;
     event.preventDefault();
     leave();
-    if (event.dataTransfer.files.length) take(event.dataTransfer.files[0]);
+    if (event.dataTransfer.files.length) take([...event.dataTransfer.files]);
   });
 }
 
-/** Call `take` with a pasted picture. */
+/** Call `take` with the pictures that are pasted. */
 export function onPaste(take) {
   document.addEventListener("paste", (event) => {
-    const file = [...(event.clipboardData?.files ?? [])].find((one) => one.type.startsWith("image/"));
-    if (!file) return;
+    const files = [...(event.clipboardData?.files ?? [])].filter((file) => file.type.startsWith("image/"));
+    if (!files.length) return;
     event.preventDefault();
-    take(file);
+    take(files);
   });
 }

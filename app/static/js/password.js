@@ -1,4 +1,4 @@
-// Show and hide a password, and tick its rules while it is typed. The server checks them: it has the list of common ones.
+// Show and hide a password, and tick its rules while it is typed. The server checks them, as only it knows them all.
 
 import { find, findAll, say } from "./dom.js";
 

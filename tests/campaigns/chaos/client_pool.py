@@ -55,7 +55,7 @@ class ClientPool:
         return self._due.qsize()
 
     def finish(self, seconds: float) -> bool:
-        """Wait until all searches have ended, then stop the clients; False where some had not in time."""
+        """Wait until all searches have ended, then stop the clients; False where some were still running."""
         for _ in self._threads:
             self._due.put(None)
         deadline = time.monotonic() + seconds

@@ -96,7 +96,7 @@ def _retries(evidence: Evidence) -> Iterator[str]:
     unknown = Counter(row.upload for row in evidence.rows if row.submission not in known)
     for upload, count in unknown.items():
         if count > presses[upload]:
-            yield f"doubled: {count} rows that nobody submitted, {presses[upload]} presses of Retry"
+            yield f"doubled: {count} rows without a submission, {presses[upload]} presses of Retry"
     ends: dict[str, list[str]] = defaultdict(list)
     for ticket in evidence.tickets:
         if ticket.search_id:

@@ -127,7 +127,7 @@ def fail_one_for_no_good_reason(session: Session) -> None:
     [
         (lose_a_row, "lost: faults"),
         (double_a_row, "doubled: faults"),
-        (search_what_nobody_asked_for, "doubled: 1 rows that nobody submitted"),
+        (search_what_nobody_asked_for, "doubled: 1 rows without a submission"),
         (change_a_score_by_the_least, "in the calm"),
         (exchange_two_results, "in the calm"),
         (lose_a_result, "in the calm"),
@@ -226,7 +226,7 @@ def test_the_same_seed_is_the_same_faults_and_every_kind_has_its_turn() -> None:
 @pytest.mark.timeout(20)
 def test_time_goes_on_where_searches_do_not_end_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run, "PATIENCE", 0.2)
-    pool = ClientPool([], [])  # nobody who would begin one
+    pool = ClientPool([], [])  # no client would start one
     pool.start("faults", [0] * (run.BEHIND + 1), 0.0, SEED)
     run.Clock(pool).wait_until(0.1)
     assert pool.release(0.1) == run.BEHIND + 1
@@ -254,7 +254,7 @@ def test_recovery_is_measured_from_the_last_of_faults_that_overlap() -> None:
         injection(0, "web killed", 10.0, 10.0),
         injection(1, "redis hung", 20.0, 25.0),
         injection(2, "child killed", 21.0, 21.0),  # while Redis hangs
-        injection(3, "index swapped", 25.5, 40.0),  # nobody suffers
+        injection(3, "index swapped", 25.5, 40.0),  # no search is affected
         injection(4, "child killed", 50.0, 50.0),
     ]
     rows = [row(1.0, 9.0), row(11.0, 13.0), row(12.0, 27.0), row(45.0, 52.0)]

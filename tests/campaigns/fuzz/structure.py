@@ -52,10 +52,10 @@ def parts(kind: str, data: bytes) -> tuple[list[Block], list[Field]]:
 
 def png_repaired(data: bytes) -> bytes:
     """Recompute the checksums of a PNG's chunks."""
-    mended = bytearray(data)
+    repaired = bytearray(data)
     for block in parts("PNG", data)[0]:
-        struct.pack_into(">I", mended, block.end - 4, zlib.crc32(mended[block.start + 4 : block.end - 4]))
-    return bytes(mended)
+        struct.pack_into(">I", repaired, block.end - 4, zlib.crc32(repaired[block.start + 4 : block.end - 4]))
+    return bytes(repaired)
 
 
 def _png(data: bytes) -> Iterator[Found]:

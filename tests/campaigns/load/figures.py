@@ -39,7 +39,7 @@ def _rest(run: Run) -> Iterator[str]:
     steady = [each.seconds for each in run.answers.searches if each.phase == STEADY and each.status == "done"]
     if steady:
         shown = ", ".join(f"{percentile(steady, share):.2f}" for share in SHARES)
-        yield f"searches: {len(steady):,} of {run.wanted:,} done; seen done {shown} s after sending"
+        yield f"searches: {len(steady):,} of {run.planned:,} done; seen done {shown} s after sending"
         yield "(p50, p95, p99 and the most)"
     for phase in (STEADY, FLOOD):
         depths = [depth.pending for depth in run.depths if depth.phase == phase]

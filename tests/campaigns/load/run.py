@@ -97,7 +97,7 @@ def site(form: Form, database: str) -> Iterator[Site]:
 
 def play(form: Form, database: str = "sqlite") -> Run:
     """Visit a site as `form` says; return the measurements."""
-    run = Run(cap=form.cap, wanted=round(form.pace * form.steady))
+    run = Run(cap=form.cap, planned=round(form.pace * form.steady))
     pictures = photographs.uploads(form.uploads)
     with site(form, database) as visited:
         with Watch(visited.roles, visited.pending, lambda: run.answers.phase) as watch:

@@ -31,12 +31,12 @@ class Taken(NamedTuple):
 class Run:
     """What was planned and what was measured.
 
-    `wanted` counts the searches of the steady phase, `recovery` is how many seconds after the flood all that
+    `planned` counts the searches of the steady phase, `recovery` is how many seconds after the flood all that
     had been accepted were done.
     """
 
     cap: int
-    wanted: int
+    planned: int
     recovery: float = 0.0
     answers: Answers = field(default_factory=Answers)
     samples: list[Sample] = field(default_factory=list)
@@ -127,8 +127,8 @@ def _seconds(run: Run) -> Iterator[str]:
 
 def _pace(run: Run) -> Iterator[str]:
     done = sum(search.phase == STEADY and search.status == "done" for search in run.answers.searches)
-    if done < PACE * run.wanted:
-        yield f"{done} searches were done in the steady phase, and {run.wanted} were wanted"
+    if done < PACE * run.planned:
+        yield f"{done} searches were done in the steady phase, and {run.planned} were planned"
 
 
 def _growth(run: Run) -> Iterator[str]:

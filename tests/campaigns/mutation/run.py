@@ -50,8 +50,8 @@ def play(protection: Protection, project: Path) -> str | None:
 
 
 def _tests(row: int, project: Path) -> subprocess.CompletedProcess[str]:
-    rooms = ["tests/faults", "tests/security"]
-    command = [sys.executable, "-m", "pytest", "-x", "-k", f"row_{row:02}", *rooms]
+    folders = ["tests/faults", "tests/security"]
+    command = [sys.executable, "-m", "pytest", "-x", "-k", f"row_{row:02}", *folders]
     environ = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}  # a changed file may keep its time and size
     return subprocess.run(
         command, cwd=project, env=environ, capture_output=True, text=True, check=False, timeout=SECONDS
