@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from model.config import POSITION_MODES, PREPROCESS_MODES
+from model.config import HIGHEST_MAX_PIXELS, POSITION_MODES, PREPROCESS_MODES
 
 ROOT = Path(__file__).resolve().parent
 BUNDLED_MODEL = "vitrine-small"
@@ -58,6 +58,7 @@ VARIABLES = (
     Variable("WORKERS", "1", "Search processes that one `python -m worker` keeps running"),
     Variable("WEB_THREADS", "8", "Threads of the web process"),
     Variable("MAX_UPLOAD_MB", "20", "Larger pictures are refused"),
+    Variable("MAX_PIXELS", "40000000", "Pictures with more pixels are refused; JPEG may have 8 times as many"),
     Variable("MAX_QUEUE", "500", "Searches that may wait; beyond that, 503"),
     Variable("MAX_PENDING_PER_OWNER", "20", "Searches that one visitor may have waiting; beyond that, 429"),
     Variable("JOB_TIMEOUT", "60", "Seconds that one search may take"),
@@ -101,6 +102,7 @@ class Settings:
     workers: int
     web_threads: int
     max_upload_mb: int
+    max_pixels: int
     max_queue: int
     max_pending_per_owner: int
     job_timeout: int
@@ -168,6 +170,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         workers=read.number("WORKERS", 1, 64),
         web_threads=read.number("WEB_THREADS", 1, 64),
         max_upload_mb=read.number("MAX_UPLOAD_MB", 1, 1024),
+        max_pixels=read.number("MAX_PIXELS", 1_000_000, HIGHEST_MAX_PIXELS),
         max_queue=read.number("MAX_QUEUE", 1, 1_000_000),
         max_pending_per_owner=read.number("MAX_PENDING_PER_OWNER", 1, 10_000),
         job_timeout=read.number("JOB_TIMEOUT", 1, 3600),

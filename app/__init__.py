@@ -27,6 +27,7 @@ from app.main import preferences
 from app.main import routes as main
 from app.searches import routes as searches
 from config import BUNDLED_MODEL, ROOT, Settings, load_settings
+from model.pictures import limit_pixels
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -44,6 +45,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     """
     settings = settings or load_settings()
     settings.data_dir.mkdir(parents=True, exist_ok=True)
+    limit_pixels(settings.max_pixels)
     app = Flask(__name__, static_folder=None)  # `assets` serves static files
     app.config.from_mapping(
         VITRINE=settings,

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from flask_babel import LazyString
+from flask_babel import LazyString, gettext
 from flask_babel import lazy_gettext as _l
+
+from app.context import settings
 
 MESSAGES: dict[str, LazyString] = {
     "empty": _l("No picture was sent, or the file is empty. Choose a picture."),
     "too_large": _l("The file is too large. Choose a smaller one, or reduce the size of the picture."),
-    "too_many_pixels": _l("The picture has more than 40 million pixels. Reduce its size, then try again."),
+    "too_many_pixels": LazyString(
+        lambda: gettext(
+            "The picture has more than %(millions)s million pixels. Reduce its size, then try again.",
+            millions=settings().max_pixels // 1_000_000,
+        )
+    ),
     "unsupported_format": _l(
         "This file is not a supported picture. Use JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF."
+    ),
+    "unsupported_kind": _l(
+        "This picture is stored in a way that is not supported. Save it as JPEG or PNG, then try again."
     ),
     "broken": _l("The picture is damaged and cannot be read. Try another copy."),
     "no_index": _l("The gallery is empty. The administrator of this site must index some pictures first."),
@@ -29,7 +39,7 @@ MESSAGES: dict[str, LazyString] = {
     "too_many_pending": _l("Several of your searches are still waiting. Try again when they have finished."),
     "queue_full": _l("Too many searches are waiting. Try again in a moment."),
 }
-FINAL = frozenset({"empty", "too_large", "too_many_pixels", "unsupported_format", "broken", "item_gone"})
+FINAL = frozenset({"empty", "too_large", "too_many_pixels", "unsupported_format", "unsupported_kind", "broken", "item_gone"})
 QUEUE_DOWN = _l(
     "Searching is temporarily unavailable. Searches are saved and run as soon as it is available again."
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +55,8 @@ class Report:
         Duration of the run.
     generation : str
         The generation in use; the previous one if nothing has changed.
+    damaged : list of FileIssue
+        Path of each new picture that was used although its file is damaged, or cut off at its end.
     """
 
     indexed: int
@@ -63,6 +65,7 @@ class Report:
     skipped: list[FileIssue]
     seconds: float
     generation: str
+    damaged: list[FileIssue] = field(default_factory=list)
 
     @property
     def count(self) -> int:
@@ -142,7 +145,9 @@ def build(
         (index_dir / _LOG).unlink()
         removed = previous.removed(items)
     seconds = time.monotonic() - started
-    return Report(indexed, len(items) - indexed, removed, skipped, seconds, generation)
+    return Report(
+        indexed, len(items) - indexed, removed, skipped, seconds, generation, sorted(reader.damaged)
+    )
 
 
 def _no_picture(root: Path, skipped: list[FileIssue]) -> StoreError:

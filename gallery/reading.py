@@ -18,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from gallery.scanning import CandidateFile, change_time
+from gallery.scanning import CandidateFile, FileIssue, change_time
 from gallery.thumbnails import Thumbnails
 from model.errors import PictureError
 from model.fingerprint import Fingerprint
-from model.pictures import PictureInfo, probe
+from model.pictures import DAMAGED, PictureInfo, probe
 
 MAX_FILE_BYTES = 512 * 1024 * 1024
 PROBED_FIRST_BYTES = 16 * 1024 * 1024
@@ -88,6 +88,11 @@ class PictureReader:
         Returns format and size for the SHA-256 of a picture that has a feature already, else None.
     thumbnails : Thumbnails, optional
         Where thumbnails are written along the way.
+
+    Attributes
+    ----------
+    damaged : list of FileIssue
+        Files that were used although they are damaged, or cut off at their end.
     """
 
     def __init__(
@@ -101,6 +106,7 @@ class PictureReader:
         self._encoder = encoder
         self._known = known
         self._thumbnails = thumbnails
+        self.damaged: list[FileIssue] = []
         self._claimed: set[str] = set()
         self._lock = threading.Lock()
 
@@ -136,9 +142,13 @@ class PictureReader:
     def _decode(self, file: CandidateFile, sha256: str, data: bytes) -> ReadResult:
         info = probe(data)
         image = self._encoder.decode(data)
+        if image.info.get(DAMAGED):
+            self.damaged.append(FileIssue(file.path, "damaged: used as far as it can be read"))
+        known = self._known(sha256) is not None
         if self._thumbnails is not None:
-            self._thumbnails.make(sha256, info.format, image)
-        if self._known(sha256) is not None:
+            # Thumbnails of an index with another fingerprint may have been made from other pixels.
+            self._thumbnails.make(sha256, info.format, image, anew=not known)
+        if known:
             return ReadResult(file, sha256)
         return ReadResult(file, sha256, info, self._encoder.prepare(image))
 

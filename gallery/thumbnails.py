@@ -35,8 +35,8 @@ class Thumbnails:
         """Return whether a picture of this format has all its thumbnails; an empty file does not count."""
         return all(_has_bytes(path) for path, _ in self._expected(sha256, kind))
 
-    def make(self, sha256: str, kind: str, image: Image.Image) -> None:
-        """Write the thumbnails that are missing.
+    def make(self, sha256: str, kind: str, image: Image.Image, *, anew: bool = False) -> None:
+        """Write the thumbnails that are missing, or all of them.
 
         Parameters
         ----------
@@ -46,6 +46,8 @@ class Thumbnails:
             Its format; formats that browsers do not show get a large copy too.
         image : PIL.Image.Image
             Mode RGB, upright.
+        anew : bool
+            Whether thumbnails that exist are replaced.
 
         Raises
         ------
@@ -53,7 +55,7 @@ class Thumbnails:
             The folder cannot be written, or the disk is full.
         """
         for path, side in self._expected(sha256, kind):
-            if not _has_bytes(path):
+            if anew or not _has_bytes(path):
                 self._write(path, jpeg(image, side, QUALITY))
 
     def prune(self, used: Collection[str]) -> int:

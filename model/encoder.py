@@ -22,7 +22,7 @@ from model.files import sha256_file
 from model.fingerprint import Fingerprint
 from model.network.fold import fold
 from model.network.vit import VisionTransformer
-from model.pictures import Source, open_rgb
+from model.pictures import DECODING, Source, open_rgb
 from model.preprocess import Geometry, prepare, read_geometry
 
 Array = NDArray[np.float32]
@@ -73,6 +73,7 @@ class Encoder:
         sizes = f"{geometry.resize}-{geometry.crop}" if preprocess == "official" else f"{geometry.crop}"
         if self.short_side is not None:
             sizes += f"-from-{self.short_side}"
+        sizes += f"-decoding-{DECODING}"
         self.fingerprint = Fingerprint(
             weights_sha256, f"{preprocess}-{sizes}", vit.positions, vit.config.width
         )

@@ -20,7 +20,8 @@ class Fingerprint:
     weights_sha256 : str
         SHA-256 of the checkpoint file, 64 hexadecimal digits.
     preprocess : str
-        The preprocessing with its sizes, such as ``official-256-224-from-640``.
+        The preprocessing with its sizes, such as ``official-256-224-from-640-decoding-2``: the last
+        number changes when files become other pixels (`model.pictures.DECODING`).
     positions : str
         How position embeddings are interpolated: ``official`` or ``transformers``.
     dim : int

@@ -24,7 +24,7 @@ from app.uploads import storage
 
 MAX_ATTEMPTS = 3
 WORKER_LOST = "worker_lost"
-PICTURE_CODES = frozenset({"broken", "too_many_pixels", "unsupported_format"})
+PICTURE_CODES = frozenset({"broken", "too_many_pixels", "unsupported_format", "unsupported_kind"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,7 @@ def index(
         _write_report(report, done)
     click.echo(f"{summary(done, first=first)}.")
     list_some("Skipped:", done.skipped)
+    list_some("Damaged, but used:", done.damaged)
 
 
 @gallery_cli.command("search")
@@ -231,5 +232,8 @@ def private_folders() -> list[Path]:
 
 
 def _write_report(path: Path, report: Report) -> None:
-    values = asdict(report) | {"skipped": [file._asdict() for file in report.skipped]}
+    values = asdict(report) | {
+        "skipped": [file._asdict() for file in report.skipped],
+        "damaged": [file._asdict() for file in report.damaged],
+    }
     path.write_text(json.dumps(values, ensure_ascii=False, indent=1), encoding="utf-8")

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from flask import render_template
 
 from app import queue
+from app.context import settings
 from app.database import Search
 from app.extensions import db
 from app.gallery import current
@@ -14,7 +15,7 @@ from app.searches.forms import SearchForm
 from app.searches.service import with_parts
 from app.searches.views import views
 from app.visitor import ensure_owner
-from model.pictures import MAX_PIXELS
+from model.pictures import MOST_OF_JPEG
 
 SAMPLES = 8
 RECENT = 4
@@ -35,6 +36,7 @@ def render_home(form: SearchForm) -> str:
         demo=catalog is not None and catalog.is_demo(),
         recent=views(recent.all()),
         refusals=MESSAGES,
-        max_pixels=MAX_PIXELS,
+        max_pixels=settings().max_pixels,
+        max_jpeg_pixels=MOST_OF_JPEG * settings().max_pixels,
         notice=None if queue.ping() else QUEUE_DOWN,
     )

@@ -13,7 +13,14 @@ from app.messages import message
 from model.errors import PictureError
 from model.pictures import PictureInfo, probe
 
-STATUS = {"empty": 400, "too_large": 413, "too_many_pixels": 413, "unsupported_format": 415, "broken": 422}
+STATUS = {
+    "empty": 400,
+    "too_large": 413,
+    "too_many_pixels": 413,
+    "unsupported_format": 415,
+    "unsupported_kind": 415,
+    "broken": 422,
+}
 DEFAULT_NAME = "picture"
 NAME_LENGTH = 255
 
@@ -41,7 +48,7 @@ def receive(stream: BinaryIO | None, filename: str | None) -> Received:
     ------
     RefusalError
         With the code of the `PictureError`: ``empty``, ``too_large``, ``too_many_pixels``,
-        ``unsupported_format``, ``broken``.
+        ``unsupported_format``, ``unsupported_kind``, ``broken``.
     """
     if stream is None:
         raise _refusal("empty")
@@ -50,7 +57,7 @@ def receive(stream: BinaryIO | None, filename: str | None) -> Received:
     if size > settings().max_upload_mb * 2**20:
         raise _refusal("too_large")
     try:
-        info = probe(stream)
+        info = probe(stream, max_pixels=settings().max_pixels)
     except PictureError as error:
         raise _refusal(error.code) from error
     return Received(stream, shown_name(filename), size, info)

@@ -23,15 +23,13 @@ from typing import BinaryIO, NamedTuple, cast
 
 from PIL import Image, UnidentifiedImageError
 
+from model.config import HIGHEST_MAX_PIXELS
 from model.errors import PictureError
 from model.pictures import brands, decoders, jpeg, plugins, png, tiff
 from model.pictures.colour import to_rgb
 from model.pictures.decoders import MAX_PIXELS
 from model.pictures.files import Piece, SplicedFile, size_of
 from model.pictures.opened import Opened
-
-HIGHEST_MAX_PIXELS = 120_000_000
-"""What `limit_pixels` accepts: decoding then takes 1.5 GB, all that one search may use."""
 
 DECODING = 2
 """Version of how files become pixels. Part of the fingerprint: features of other pixels are not compared."""

@@ -4,6 +4,7 @@ import { wrongWithFile, wrongWithPicture } from "./checks.js";
 import { fill, find, findAll, freshToken, say, show } from "./dom.js";
 import { onDrop, onPaste } from "./intake.js";
 import { keepPreview } from "./preview.js";
+import { shrunk } from "./shrink.js";
 import { upload } from "./upload.js";
 
 export function startDropzone(form) {
@@ -63,19 +64,27 @@ class Dropzone {
     input.value = "";
   }
 
-  take([file, ...others]) {
+  async take([original, ...others]) {
     if (this.sending) return;
     this.forget();
     this.form.elements.submission.value = freshToken(); // another picture is another search
-    const wrong = wrongWithFile(file, Number(this.form.dataset.maxBytes));
+    const wrong = wrongWithFile(original);
     if (wrong) return this.refuse(this.form.dataset[wrong]);
+    const maxBytes = Number(this.form.dataset.maxBytes);
+    const turn = (this.turn = {}); // another picture may be chosen while this one is made smaller
+    const file = original.size > maxBytes ? await shrunk(original, maxBytes) : original;
+    if (this.turn !== turn || this.sending) return;
+    if (!file) return this.refuse(this.form.dataset.tooLarge);
     this.file = file;
     this.part.fileName.textContent = file.name;
     show(this.image, false); // until it is decoded, which for HEIC and TIFF may never happen
-    this.image.onload = () => {
-      const tooMany = wrongWithPicture(this.image, Number(this.form.dataset.maxPixels));
-      if (tooMany) return this.refuse(this.form.dataset[tooMany]);
-      show(this.image);
+    this.image.onload = async () => {
+      const tooMany = wrongWithPicture(this.image, file, this.form.dataset);
+      if (!tooMany) return show(this.image);
+      const smaller = await shrunk(file, maxBytes);
+      if (this.turn !== turn || this.sending) return;
+      if (smaller) this.take([smaller, ...others]);
+      else this.refuse(this.form.dataset[tooMany]);
     };
     this.image.src = URL.createObjectURL(file);
     this.state("chosen");
@@ -97,7 +106,7 @@ class Dropzone {
     if (this.image.src) URL.revokeObjectURL(this.image.src);
     this.image.onload = null;
     this.image.removeAttribute("src");
-    this.file = null;
+    this.file = this.turn = null;
   }
 
   clear() {
