@@ -58,7 +58,9 @@ VARIABLES = (
     Variable("WORKERS", "1", "Search processes that one `python -m worker` keeps running"),
     Variable("WEB_THREADS", "8", "Threads of the web process"),
     Variable("MAX_UPLOAD_MB", "20", "Larger pictures are refused"),
-    Variable("MAX_PIXELS", "40000000", "Pictures with more pixels are refused; JPEG may have 8 times as many"),
+    Variable(
+        "MAX_PIXELS", "40000000", "Pictures with more pixels are refused; JPEG may have 8 times as many"
+    ),
     Variable("MAX_QUEUE", "500", "Searches that may wait; beyond that, 503"),
     Variable("MAX_PENDING_PER_OWNER", "20", "Searches that one visitor may have waiting; beyond that, 429"),
     Variable("JOB_TIMEOUT", "60", "Seconds that one search may take"),

@@ -39,7 +39,9 @@ MESSAGES: dict[str, LazyString] = {
     "too_many_pending": _l("Several of your searches are still waiting. Try again when they have finished."),
     "queue_full": _l("Too many searches are waiting. Try again in a moment."),
 }
-FINAL = frozenset({"empty", "too_large", "too_many_pixels", "unsupported_format", "unsupported_kind", "broken", "item_gone"})
+FINAL = frozenset(
+    {"empty", "too_large", "too_many_pixels", "unsupported_format", "unsupported_kind", "broken", "item_gone"}
+)
 QUEUE_DOWN = _l(
     "Searching is temporarily unavailable. Searches are saved and run as soon as it is available again."
 )

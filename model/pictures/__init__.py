@@ -5,13 +5,13 @@ names below are the whole interface for opening; `model.pictures.copies` makes J
 imports Pillow and `model.errors`, and no NumPy, so that the web process may import it.
 """
 
+from model.config import HIGHEST_MAX_PIXELS
+from model.pictures.decoders import MAX_PIXELS
 from model.pictures.gate import (
     BROWSER_FORMATS,
     DAMAGED,
     DECODING,
     FORMATS,
-    HIGHEST_MAX_PIXELS,
-    MAX_PIXELS,
     MEDIA_TYPES,
     MOST_OF_JPEG,
     PictureInfo,

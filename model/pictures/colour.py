@@ -63,7 +63,7 @@ def to_rgb(image: Image.Image, profile: bytes = b"") -> Image.Image:
 def _eight_bit(image: Image.Image) -> Image.Image:
     """Scale 16-bit, 32-bit and floating-point grey; Pillow's own conversion would clip at 255."""
     wide = image if image.mode == "F" else image.convert("I")
-    black, white = _range(wide, {"F": (1.0, 255.0), "I": (255.0, 65535.0)}.get(image.mode, (65535.0,)))
+    black, white = value_range(image)
     scale = 255.0 / (white - black)
     grey = wide.point(lambda value: value * scale + (0.5 - black * scale)).convert("L")
     if isinstance(key := image.info.get("transparency"), int):
@@ -73,12 +73,29 @@ def _eight_bit(image: Image.Image) -> Image.Image:
     return grey
 
 
-def _range(image: Image.Image, whites: tuple[float, ...]) -> tuple[float, float]:
-    """Return the values of black and white: 0 and the first of `whites` not exceeded, else the extremes."""
-    low, high = image.getextrema()
+def value_range(image: Image.Image) -> tuple[float, float]:
+    """Return the values of black and white of wide grey.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image
+        Mode I;16, I or F.
+
+    Returns
+    -------
+    black, white : float
+        0 and the first usual scale that is not exceeded, else the extremes.
+
+    Raises
+    ------
+    PictureError
+        ``broken``: values are not finite.
+    """
+    wide = image if image.mode == "F" else image.convert("I")
+    low, high = wide.getextrema()
     if not (isinstance(low, (int, float)) and isinstance(high, (int, float)) and math.isfinite(high - low)):
         raise PictureError("broken", "the picture's values are not finite numbers")
-    for white in whites:
+    for white in {"F": (1.0, 255.0), "I": (255.0, 65535.0)}.get(image.mode, (65535.0,)):
         if low >= 0 and high <= white:
             return 0.0, white
     return float(low), max(float(high), low + 1.0)

@@ -3,7 +3,7 @@
 A directory is a table of tags; a tag of a small file can claim millions of values, which Pillow would turn
 into as many Python objects. Here nothing is read but the table, and the values of the few tags that are
 asked for, up to the number that the caller allows. Used by `model.pictures.tiff` and by the readers of
-formats that carry EXIF. Standard library and `model.errors` alone.
+formats that carry EXIF. Standard library and the package's own modules.
 
 References
 ----------
@@ -16,9 +16,10 @@ import array
 import io
 import struct
 import sys
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 from model.errors import PictureError
+from model.pictures.files import Readable
 
 MAX_ENTRIES = 4096
 ORIENTATION = 0x0112
@@ -28,10 +29,10 @@ _EXIF = b"Exif\0\0"
 
 
 class Entry(NamedTuple):
-    """One tag: the type and number of its values, where they are in the file, and its bytes in the table."""
+    """One tag: the type and number (`length`) of its values, where they are in the file, and its bytes in the table."""
 
     kind: int
-    count: int
+    length: int
     start: int
     raw: bytes
 
@@ -59,7 +60,7 @@ class Directory:
         ``broken``: the header is damaged, or the table is cut off or has more than `MAX_ENTRIES` entries.
     """
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: Readable) -> None:
         self._file = file
         file.seek(0)
         head = file.read(16)
@@ -80,12 +81,14 @@ class Directory:
         entry = self.entries.get(tag)
         if entry is None or entry.kind not in _CODES:
             return ()
-        if entry.count > most:
-            raise PictureError("broken", f"tag {tag} has {entry.count:,} values; at most {most:,} make sense")
+        if entry.length > most:
+            raise PictureError(
+                "broken", f"tag {tag} has {entry.length:,} values; at most {most:,} make sense"
+            )
         self._file.seek(entry.start)
-        data = self._file.read(entry.count * _SIZES[entry.kind])
+        data = self._file.read(entry.length * _SIZES[entry.kind])
         values = array.array(_CODES[entry.kind])
-        if len(data) != entry.count * _SIZES[entry.kind]:
+        if len(data) != entry.length * _SIZES[entry.kind]:
             raise PictureError("broken", f"the values of tag {tag} are cut off")
         values.frombytes(data)
         if (self.order == ">") != (sys.byteorder == "big"):
@@ -99,7 +102,7 @@ class Directory:
     def content(self, tag: int, most: int) -> bytes:
         """Return the bytes of a tag; empty if it is missing, has more than `most`, or is cut off."""
         entry = self.entries.get(tag)
-        length = entry.count * _SIZES.get(entry.kind, 0) if entry else 0
+        length = entry.length * _SIZES.get(entry.kind, 0) if entry else 0
         if entry is None or length > most:
             return b""
         self._file.seek(entry.start)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Callable
 from typing import BinaryIO, NamedTuple, Protocol
 
 
@@ -21,8 +22,9 @@ class Piece(NamedTuple):
 class Readable(Protocol):
     """What is needed of a file."""
 
-    def seek(self, offset: int, whence: int = ..., /) -> int:
-        """Set the position."""
+    @property
+    def seek(self) -> Callable[[int], int]:
+        """Sets the position."""
 
     def read(self, size: int = ..., /) -> bytes:
         """Read bytes."""

@@ -59,7 +59,7 @@ Source = str | os.PathLike[str] | bytes | BinaryIO
 """A path, the bytes of the file, or a seekable binary file, which stays open."""
 
 # Together with the plug-ins that `plugins` imports, this loads those of all formats but HEIC. By default,
-# Pillow would load all fifty at the first WebP, which takes 30 ms in each process that is forked for a search.
+# Pillow would load all fifty at the first WebP, which takes 30 ms in each process forked for a search.
 Image.preinit()
 # Pillow's own limit, half of which makes it warn; pictures are judged here before it sees them.
 Image.MAX_IMAGE_PIXELS = 2 * HIGHEST_MAX_PIXELS
@@ -139,7 +139,7 @@ def limit_pixels(max_pixels: int) -> None:
     ValueError
         Less than 1, or more than `HIGHEST_MAX_PIXELS`.
     """
-    global _default_max_pixels  # noqa: PLW0603 - one setting of the installation, for all its callers
+    global _default_max_pixels
     if not 0 < max_pixels <= HIGHEST_MAX_PIXELS:
         raise ValueError(f"max_pixels is {max_pixels}; it must be from 1 to {HIGHEST_MAX_PIXELS}")
     _default_max_pixels = max_pixels
@@ -174,9 +174,7 @@ def probe(source: Source, *, max_pixels: int | None = None) -> PictureInfo:
         return PictureInfo(opened.kind, width, height)
 
 
-def open_rgb(
-    source: Source, *, max_pixels: int | None = None, short_side: int | None = None
-) -> Image.Image:
+def open_rgb(source: Source, *, max_pixels: int | None = None, short_side: int | None = None) -> Image.Image:
     """Decode the first frame of a picture as upright RGB in sRGB.
 
     Parameters
@@ -236,7 +234,9 @@ def _opened(source: Source, max_pixels: int) -> Iterator[tuple[Opened, decoders.
             _reduction(opened, max_pixels, None)
             yield opened, file
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-            raise PictureError("too_many_pixels", f"far too many pixels; {plugins.most(max_pixels)}") from error
+            raise PictureError(
+                "too_many_pixels", f"far too many pixels; {plugins.most(max_pixels)}"
+            ) from error
         except MemoryError as error:
             raise PictureError(
                 "too_many_pixels", f"not enough memory to decode the {kind} picture"

@@ -11,6 +11,8 @@ ITU-T T.81, annex B; ICC.1:2022, annex B.4.
 
 from __future__ import annotations
 
+from typing import BinaryIO, cast
+
 from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
@@ -172,16 +174,16 @@ class _Scans(SplicedFile):
         if self._left < 0:
             raise PictureError("broken", f"the JPEG has more than {self._most} scans")
         end = joined.find(_EOI)
-        self.complete = self.complete or 0 <= end and self.tell() - len(joined) + end < self.size - len(_EOI)
+        self.complete = self.complete or (
+            end >= 0 and self.tell() - len(joined) + end < self.size - len(_EOI)
+        )
         self._last = data[-1:]
         return data
 
 
-def _decode(
-    file: decoders.BudgetedFile, header: _Header, opened: Opened, reduction: int
-) -> Image.Image:
+def _decode(file: decoders.BudgetedFile, header: _Header, opened: Opened, reduction: int) -> Image.Image:
     scans = _Scans(file, bytes(header.tables), header.scan, decoders.most_scans(header.width * header.height))
-    image = JpegImageFile(scans)
+    image = JpegImageFile(cast(BinaryIO, scans))
     if image.mode == "CMYK" and not header.adobe:
         # Only Adobe stores ink inverted, which Pillow takes for granted.
         image.tile = [image.tile[0]._replace(args=("CMYK", ""))]

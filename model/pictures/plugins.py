@@ -99,17 +99,20 @@ def _decode(image: ImageFile.ImageFile, opened: Opened) -> Image.Image:
 def _check_webp(file: decoders.BudgetedFile, max_pixels: int) -> None:
     file.seek(0)
     head = file.read(_WEBP_HEAD).ljust(_WEBP_HEAD, b"\0")
-    number = lambda start, end: int.from_bytes(head[start:end], "little")  # noqa: E731
     width = height = 0
     if head[12:16] == b"VP8X":
-        width, height = number(24, 27) + 1, number(27, 30) + 1
+        width, height = _number(head[24:27]) + 1, _number(head[27:30]) + 1
     elif head[12:16] == b"VP8 ":
-        width, height = number(26, 28) & 0x3FFF, number(28, 30) & 0x3FFF
+        width, height = _number(head[26:28]) & 0x3FFF, _number(head[28:30]) & 0x3FFF
     elif head[12:16] == b"VP8L":
-        width, height = (number(21, 25) & 0x3FFF) + 1, (number(21, 25) >> 14 & 0x3FFF) + 1
+        width, height = (_number(head[21:25]) & 0x3FFF) + 1, (_number(head[21:25]) >> 14 & 0x3FFF) + 1
     if width * height > max_pixels:
         claimed = f"{width} x {height} pixels"
         raise PictureError("too_many_pixels", f"the picture claims {claimed}; {most(max_pixels)}")
+
+
+def _number(data: bytes) -> int:
+    return int.from_bytes(data, "little")
 
 
 def most(pixels: int) -> str:

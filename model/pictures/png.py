@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from typing import BinaryIO, cast
 
 from PIL import Image
 from PIL.PngImagePlugin import MAX_TEXT_CHUNK, MAX_TEXT_MEMORY, PngImageFile
@@ -160,9 +161,9 @@ class _Chunks:
         data = self.kept.get(b"tRNS", b"")
         values = struct.unpack(f">{len(data) // 2}H", data[: len(data) // 2 * 2])
         if self.colour == _GREY and values:
-            return values[0] * _SCALE.get(self.depth, 1)
+            return int(values[0]) * _SCALE.get(self.depth, 1)
         if self.colour == _COLOUR and len(values) >= 3:
-            return tuple(value >> (8 if self.depth == 16 else 0) for value in values[:3])
+            return tuple(int(value) >> (8 if self.depth == 16 else 0) for value in values[:3])
         return None
 
     def pixels_differ(self) -> bool:
@@ -179,7 +180,7 @@ class _Chunks:
 
 
 def _decode(file: decoders.BudgetedFile, chunks: _Chunks, opened: Opened) -> Image.Image:
-    image = PngImageFile(chunks.clean())
+    image = PngImageFile(cast(BinaryIO, chunks.clean()))
     opened.damaged |= decoders.load(image)
     opened.damaged = opened.damaged or chunks.pixels_differ()
     key = chunks.transparent()

@@ -1,8 +1,8 @@
 """Embedded colour profiles: conversion to sRGB within bounds.
 
 A profile comes from the same stranger as the picture. It is used if it is small, well-formed and fits the
-picture's colours, and ignored otherwise; pictures whose profile says nothing but sRGB keep their values to the
-bit. `model.pictures.colour` calls `to_srgb`. Imports Pillow only.
+picture's colours, and ignored otherwise; pictures whose profile says nothing but sRGB keep their exact
+values. `model.pictures.colour` calls `to_srgb`. Imports Pillow only.
 
 References
 ----------
@@ -102,4 +102,5 @@ def _changes_nothing(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:
         colours = bytes(part for r in _STEPS for g in _STEPS for b in _STEPS for part in (r, g, b))
         sample = Image.frombytes("RGB", (len(colours) // 3, 1), colours)
     extremes = ImageChops.difference(transform.apply(sample), sample.convert("RGB")).getextrema()
-    return all(high <= _SAME for _, high in extremes)
+    highest = (each[1] if isinstance(each, tuple) else each for each in extremes)
+    return all(high <= _SAME for high in highest)

@@ -2,9 +2,9 @@
 
 TIFF stores samples in any width, number and order, and Pillow misreads some combinations without an error:
 planes of 16 bits, inverted 16-bit grey, 32-bit values of a big-endian file. So the directory is judged here:
-what is not known to be right is refused as unsupported. libtiff gets the file with a new directory behind it,
-which lists only what decoding needs; of separate planes, one plane at a time. Imports Pillow and the package's
-own modules.
+what is not known to be right is refused as unsupported. libtiff gets the file with a new directory at its
+end, which lists only what decoding needs; of separate planes, one plane at a time. Imports Pillow and the
+package's own modules.
 
 References
 ----------
@@ -14,6 +14,7 @@ TIFF 6.0; Adobe Photoshop TIFF Technical Notes (2002).
 from __future__ import annotations
 
 import struct
+import sys
 from typing import NamedTuple
 
 from PIL import Image, ImageChops
@@ -21,6 +22,7 @@ from PIL.TiffImagePlugin import COMPRESSION_INFO
 
 from model.errors import PictureError
 from model.pictures import decoders
+from model.pictures.colour import value_range
 from model.pictures.directories import ORIENTATION, Directory, upright
 from model.pictures.opened import Opened
 from model.pictures.profiles import MAX_PROFILE
@@ -106,7 +108,11 @@ def _layout(directory: Directory) -> _Layout:
         extras = (2,)  # many programs leave out what the fourth sample is
     layout = _Layout(meaning, bits[0], formats.pop(), extras, planes)
     described = f"{layout.samples} samples of {'/'.join(map(str, bits[:6]))} bits"
-    if len({*bits[:samples]}) > 1 or not (layout.planes or _modes(layout)) or not _possible(layout, directory):
+    if (
+        len({*bits[:samples]}) > 1
+        or not (layout.planes or _modes(layout))
+        or not _possible(layout, directory)
+    ):
         kind = {_FLOAT: ", floating point", _SIGNED: ", signed"}.get(layout.format, "")
         raise _unsupported(f"{described}{kind}, photometric interpretation {meaning}")
     return layout
@@ -141,7 +147,9 @@ def _modes(layout: _Layout) -> tuple[str, str] | None:
         # Several samples of grey lie as those of other modes do; `_separated` sorts them.
         if bits == 16 and extras == 1:
             return "RGBA", "RGBA"
-        return {0: ("P", "P"), 1: ("LA", "LA"), 2: ("RGB", "RGB" + wide), 3: ("RGBA", "RGBA" + wide)}.get(extras)
+        return {0: ("P", "P"), 1: ("LA", "LA"), 2: ("RGB", "RGB" + wide), 3: ("RGBA", "RGBA" + wide)}.get(
+            extras
+        )
     if meaning == _RGB:
         alpha = _CLEAR.get(layout.extras[0]) if extras else None
         rest = "X" * (extras - 1 if alpha else extras)
@@ -173,7 +181,8 @@ class _Decoder:
     ) -> None:
         self._file, self._directory, self._layout, self._size = file, directory, layout, size
         self._compression = directory.number(_COMPRESSION, 1)
-        self._offsets, self._lengths = (), ()
+        self._offsets: tuple[int, ...] = ()
+        self._lengths: tuple[int, ...] = ()
         self._per_plane = 0
         if self._compression != _OLD_JPEG:
             self._find_strips()
@@ -199,9 +208,13 @@ class _Decoder:
             return _finished(layout, _separated(image, layout))
         if layout.meaning == _LAB and layout.bits == 16:
             return _finished(layout, list(image.split()))
-        if layout.meaning == _GREY_INVERTED:
-            return _inverted(image)
-        return _scaled_12(image) if layout.bits == 12 else image
+        if layout.bits == 32 and layout.format == _UNSIGNED and value_range(image)[0] < 0:
+            # Pillow takes values beyond 2**31 as negative: the most significant byte is enough.
+            bands = self._run("RGBA", "RGBA", 0, self._tags(None)).split()
+            image = bands[3] if sys.byteorder == "little" else bands[0]
+        if layout.bits == 12:
+            image = _scaled_12(image)
+        return _inverted(image) if layout.meaning == _GREY_INVERTED else image
 
     def _find_strips(self) -> None:
         directory, (width, height) = self._directory, self._size
@@ -278,7 +291,7 @@ class _Decoder:
         arrays, entries = bytearray(bytes(-len(self._data) % 8)), []
         for tag, entry in directory.entries.items():
             old = tag in (_STRIPS, _STRIP_SIZES) and self._compression == _OLD_JPEG
-            if (tag in _COPIED or old) and tag not in tags and entry.count <= _MAX_TABLE:
+            if (tag in _COPIED or old) and tag not in tags and entry.length <= _MAX_TABLE:
                 entries.append((tag, entry.raw))
         for tag, values in tags.items():
             kind, code = (16, "Q") if big else (4, "I")
@@ -289,7 +302,9 @@ class _Decoder:
                 place = len(self._data) + len(arrays)
                 arrays += data + bytes(-len(data) % 8)
                 data = struct.pack(order + word, place)
-            entries.append((tag, struct.pack(f"{order}HH{word}", tag, kind, len(values)) + data.ljust(width, b"\0")))
+            entries.append(
+                (tag, struct.pack(f"{order}HH{word}", tag, kind, len(values)) + data.ljust(width, b"\0"))
+            )
         start = len(self._data) + len(arrays)
         table = b"".join(raw for _, raw in sorted(entries))
         count = struct.pack(order + ("Q" if big else "H"), len(entries))
@@ -302,7 +317,7 @@ class _Decoder:
     def _coloured(self, image: Image.Image) -> Image.Image:
         """Give the numbers of a palette their colours."""
         alpha = None
-        if image.mode != "P":
+        if self._layout.extras:
             bands = image.split()
             alpha = bands[1] if self._layout.extras[0] in _CLEAR else None
             image = bands[0]
@@ -328,7 +343,7 @@ def _separated(image: Image.Image, layout: _Layout) -> list[Image.Image]:
     bands = list(image.split())
     if layout.bits == 16 and len(layout.extras) == 1:
         # Two samples of 16 bits lie where four of 8 bits would.
-        little = struct.pack("=H", 1) == b"\1\0"
+        little = sys.byteorder == "little"
         pairs = (bands[:2], bands[2:])
         return [_rounded(*reversed(pair)) if little else _rounded(*pair) for pair in pairs]
     return bands
@@ -362,11 +377,8 @@ def _inverted(image: Image.Image) -> Image.Image:
         return ImageChops.invert(image.convert("L"))
     if image.mode == "I;16":
         return ImageChops.invert(_high_bytes(image))
-    low, high = image.getextrema()
-    total = float(low) + float(high) if low < 0 else next(  # type: ignore[arg-type]
-        (white for white in ((1.0, 255.0) if image.mode == "F" else (255.0, 65535.0)) if high <= white),  # type: ignore[operator]
-        float(low) + float(high),  # type: ignore[arg-type]
-    )
+    black, white = value_range(image)
+    total = black + white
     return image.point(lambda value: value * -1.0 + total)
 
 
