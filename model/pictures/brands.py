@@ -41,12 +41,16 @@ def kind_of(file: BinaryIO) -> str:
 def usual(file: BudgetedFile, kind: str) -> BudgetedFile | SplicedFile:
     """Return the file with a brand that decoders know, if its own is unusual."""
     file.seek(0)
-    brands = _brands(file.read(_MOST_BRANDS))
+    head = file.read(_MOST_BRANDS)
+    brands = _brands(head)
     file.seek(0)
     if brands & (_AVIF if kind == "AVIF" else _HEIF | _GENERAL):
         return file
     brand = b"avif" if kind == "AVIF" else b"heic"
-    return SplicedFile(file, Piece(0, 8), brand, Piece(12, file.size))
+    # libheif looks among the compatible brands, which follow the brand and its version.
+    compatible = brand if int.from_bytes(head[:4], "big") >= 20 else b""
+    rest = 16 + len(compatible)
+    return SplicedFile(file, Piece(0, 8), brand, Piece(12, 16), compatible, Piece(rest, file.size))
 
 
 def _brands(head: bytes) -> set[bytes]:

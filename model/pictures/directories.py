@@ -29,7 +29,7 @@ _EXIF = b"Exif\0\0"
 
 
 class Entry(NamedTuple):
-    """One tag: the type and number (`length`) of its values, where they are in the file, and its bytes in the table."""
+    """One tag: type and number (`length`) of its values, where they are, and its bytes in the table."""
 
     kind: int
     length: int

@@ -134,22 +134,25 @@ def _modes(layout: _Layout) -> tuple[str, str] | None:
     grey = meaning in (_GREY, _GREY_INVERTED)
     if layout.format != _UNSIGNED or bits in (12, 32, 64):
         return _WIDE.get((layout.format, bits)) if grey and not extras else None
-    if bits in (1, 2, 4):
-        kind = "P" if meaning == _PALETTE else "L" if bits > 1 else "1"
-        raw = f"{kind};{bits}" if kind != "1" else "1"
-        return (kind, raw) if (grey or meaning == _PALETTE) and not extras else None
+    if bits in (1, 2, 4) and not extras and (grey or meaning == _PALETTE):
+        return {1: ("1", "1")}.get(bits, ("L", f"L;{bits}")) if grey else ("P", f"P;{bits}")
     if bits not in (8, 16):
         return None
+    single = grey or (meaning == _PALETTE and bits == 8)
+    return _modes_of_grey(bits, extras) if single else _modes_of_colour(layout)
+
+
+def _modes_of_grey(bits: int, extras: int) -> tuple[str, str] | None:
+    """Return the modes of grey and palettes; several samples lie as those of other modes do."""
+    if bits == 16:
+        wide = {0: ("I;16", "I;16N"), 1: ("RGBA", "RGBA"), 2: ("RGB", "RGB;16N"), 3: ("RGBA", "RGBA;16N")}
+        return wide.get(extras)
+    return {0: ("L", "L"), 1: ("LA", "LA"), 2: ("RGB", "RGB"), 3: ("RGBA", "RGBA")}.get(extras)
+
+
+def _modes_of_colour(layout: _Layout) -> tuple[str, str] | None:
+    meaning, bits, extras = layout.meaning, layout.bits, len(layout.extras)
     wide = ";16N" if bits == 16 else ""
-    if grey and not extras:
-        return ("L", "L") if bits == 8 else ("I;16", "I;16N")
-    if grey or (meaning == _PALETTE and bits == 8):
-        # Several samples of grey lie as those of other modes do; `_separated` sorts them.
-        if bits == 16 and extras == 1:
-            return "RGBA", "RGBA"
-        return {0: ("P", "P"), 1: ("LA", "LA"), 2: ("RGB", "RGB" + wide), 3: ("RGBA", "RGBA" + wide)}.get(
-            extras
-        )
     if meaning == _RGB:
         alpha = _CLEAR.get(layout.extras[0]) if extras else None
         rest = "X" * (extras - 1 if alpha else extras)
@@ -210,8 +213,8 @@ class _Decoder:
             return _finished(layout, list(image.split()))
         if layout.bits == 32 and layout.format == _UNSIGNED and value_range(image)[0] < 0:
             # Pillow takes values beyond 2**31 as negative: the most significant byte is enough.
-            bands = self._run("RGBA", "RGBA", 0, self._tags(None)).split()
-            image = bands[3] if sys.byteorder == "little" else bands[0]
+            image = self._run("RGBA", "RGBA", 0, self._tags(None))
+            image = image.getchannel("A" if sys.byteorder == "little" else "R")
         if layout.bits == 12:
             image = _scaled_12(image)
         return _inverted(image) if layout.meaning == _GREY_INVERTED else image
