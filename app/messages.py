@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask_babel import LazyString, gettext
 from flask_babel import lazy_gettext as _l
 
-from app.context import settings
+from model.pictures import most_pixels
 
 MESSAGES: dict[str, LazyString] = {
     "empty": _l("No picture was sent, or the file is empty. Choose a picture."),
@@ -13,7 +13,7 @@ MESSAGES: dict[str, LazyString] = {
     "too_many_pixels": LazyString(
         lambda: gettext(
             "The picture has more than %(millions)s million pixels. Reduce its size, then try again.",
-            millions=settings().max_pixels // 1_000_000,
+            millions=most_pixels() // 1_000_000,
         )
     ),
     "unsupported_format": _l(

@@ -57,7 +57,7 @@ def receive(stream: BinaryIO | None, filename: str | None) -> Received:
     if size > settings().max_upload_mb * 2**20:
         raise _refusal("too_large")
     try:
-        info = probe(stream, max_pixels=settings().max_pixels)
+        info = probe(stream)
     except PictureError as error:
         raise _refusal(error.code) from error
     return Received(stream, shown_name(filename), size, info)

@@ -17,6 +17,7 @@ from model.pictures.gate import (
     PictureInfo,
     Source,
     limit_pixels,
+    most_pixels,
     open_rgb,
     probe,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "PictureInfo",
     "Source",
     "limit_pixels",
+    "most_pixels",
     "open_rgb",
     "probe",
 ]

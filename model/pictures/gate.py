@@ -145,6 +145,11 @@ def limit_pixels(max_pixels: int) -> None:
     _default_max_pixels = max_pixels
 
 
+def most_pixels() -> int:
+    """Return how many pixels this process decodes where a caller does not say it."""
+    return _default_max_pixels
+
+
 def probe(source: Source, *, max_pixels: int | None = None) -> PictureInfo:
     """Read a picture's format and size from its header, without decoding pixels.
 
@@ -259,16 +264,17 @@ def _read(file: decoders.BudgetedFile, kind: str, max_pixels: int) -> Opened:
 
 def _reduction(opened: Opened, max_pixels: int, short_side: int | None) -> int:
     """Return the factor by which a picture is reduced on decoding; refuse one that takes too much memory."""
-    pixels = opened.width * opened.height
+    width, height = opened.width, opened.height
+    pixels = width * height
     if opened.kind != "JPEG":
         cap = int(max_pixels * _SHARE_OF_KIND.get(opened.kind, 1))
         cap //= _PYTHON_FACTOR if opened.decoded_in_python else 1
-        if pixels > cap:
+        if width * height > cap:
             raise _too_many_pixels(opened, cap)
         return 1
     wanted = 1
     if short_side is not None:
-        scale = min(opened.width, opened.height) // max(1, short_side)
+        scale = min(width, height) // max(1, short_side)
         wanted = max((each for each in REDUCTIONS if each <= scale), default=1)
     for reduction in REDUCTIONS:
         decoded = -(-pixels // reduction**2)

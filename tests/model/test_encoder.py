@@ -33,7 +33,7 @@ def test_an_encoder_describes_itself(encoder: Encoder, checkpoint: Path) -> None
     assert encoder.config == KINDS["plain"]
     assert (encoder.preprocess, encoder.positions) == ("official", "official")
     assert encoder.fingerprint == Fingerprint(
-        sha256_file(checkpoint), "official-80-70-from-320", "official", 64
+        sha256_file(checkpoint), "official-80-70-from-320-decoding-2", "official", 64
     )
 
 
@@ -120,9 +120,9 @@ def test_a_large_jpeg_is_decoded_smaller_and_its_feature_hardly_changes(
 @pytest.mark.parametrize(
     ("preprocess", "short_side", "expected"),
     [
-        ("official", 320, "official-80-70-from-320"),
-        ("resize_short_side", 320, "resize_short_side-70-from-320"),
-        ("center_crop", None, "center_crop-70"),
+        ("official", 320, "official-80-70-from-320-decoding-2"),
+        ("resize_short_side", 320, "resize_short_side-70-from-320-decoding-2"),
+        ("center_crop", None, "center_crop-70-decoding-2"),
     ],
 )
 def test_the_fingerprint_tells_how_far_a_jpeg_is_reduced(

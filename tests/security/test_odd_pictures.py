@@ -13,6 +13,7 @@ from gallery.catalog import Catalog, thumbnail_file
 from model.pictures import FORMATS, open_rgb
 from tests.support import pictures
 from tests.support.doors import DOORS, Doors, Visitor
+from tests.support.galleries import picture
 
 SCENE = pictures.scene()
 
@@ -86,7 +87,7 @@ def test_row_35_the_smallest_and_longest_pictures_can_be_searched_with(
 def test_row_35_a_truncated_picture_is_reported_as_broken_and_the_next_search_works(
     visitor: Visitor, kind: str
 ) -> None:
-    whole = pictures.encoded(pictures.scene(200, 150), kind)
+    whole = pictures.encoded(picture(0, (200, 150)), kind)
     answer = visitor.send(whole[: len(whole) * 2 // 3])
     if answer.status_code == 201:
         search = visitor.searched(whole[: len(whole) * 2 // 3])
