@@ -36,8 +36,6 @@ MAX_SCANS = 500
 _ENOUGH = (0.25, 0.75)
 """Where a damaged picture must have pixels: with less of it, search would find other pictures."""
 
-_ROWS = 4
-
 
 class BudgetedFile:
     """A binary file for Pillow's plug-ins that limits the number of reads, first for the header.
@@ -123,12 +121,12 @@ def require_most(image: Image.Image, missing: tuple[int, ...]) -> None:
     Raises
     ------
     PictureError
-        ``broken``: the rows at a quarter or at three quarters of the height hold only `missing`.
+        ``broken``: the row at a quarter or at three quarters of the height holds only `missing`.
     """
     for share in _ENOUGH:  # BMP begins with the lowest row
-        top = min(int(image.height * share), image.height - 1)
-        rows = image.crop((0, top, image.width, min(top + _ROWS, image.height)))
-        if all(value in missing for band in rows.split() for value in band.getextrema()):
+        top = min(int(image.height * share) | 1, image.height - 1)  # interlaced pictures end with odd rows
+        row = image.crop((0, top, image.width, top + 1))
+        if all(value in missing for band in row.split() for value in band.getextrema()):
             message = "the picture is damaged or cut off: more than a quarter of it is missing"
             raise PictureError("broken", message)
 

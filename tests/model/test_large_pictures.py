@@ -1,10 +1,11 @@
-"""Large pictures are judged by what decoding them takes in memory: JPEG is decoded at a fraction of its size."""
+"""Large pictures are judged by the memory that decoding takes: JPEG is decoded at a fraction of its size."""
 
 from __future__ import annotations
 
 import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -81,7 +82,7 @@ def test_a_larger_jpeg_is_reduced_as_far_as_the_limit_demands() -> None:
         probe(data, max_pixels=199_999)
 
 
-def test_a_heic_of_48_megapixels_is_accepted_but_no_png(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_heic_may_have_a_quarter_more_pixels_than_png() -> None:
     heic = pictures.encoded(pictures.scene(80, 60), "HEIF")
     png = pictures.encoded(pictures.scene(80, 60), "PNG")
     assert probe(heic, max_pixels=4_000) == ("HEIF", 80, 60)
@@ -114,10 +115,9 @@ def test_a_webp_that_claims_far_too_much_is_refused_before_its_decoder_starts() 
             probe(data)
 
 
+@pytest.mark.filterwarnings("ignore:Metadata Warning")  # while the file is made
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF", "HEIF"])
 def test_exif_of_millions_of_values_takes_no_time(kind: str) -> None:
-    import time
-
     entries = struct.pack("<HHHII", 2, pictures.ORIENTATION, 3, 1, 6)
     entries += struct.pack("<HHII", 282, 5, 1_000_000, 38) + bytes(4)
     exif = b"II*\0" + struct.pack("<I", 8) + entries + bytes(8_000_000)

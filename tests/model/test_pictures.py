@@ -27,7 +27,6 @@ from model.pictures import (
 )
 from model.pictures.copies import jpeg
 from tests.support import pictures
-from tests.support.galleries import picture
 
 # Pillow warns of damaged metadata and continues, as it should.
 REMARKS = pytest.mark.filterwarnings("ignore::UserWarning:PIL.TiffImagePlugin")
@@ -197,7 +196,8 @@ def test_an_empty_file_is_called_empty() -> None:
 @pytest.mark.parametrize("kind", FORMATS)
 @pytest.mark.parametrize("part", [0.05, 0.3, 0.6])
 def test_a_picture_that_is_cut_off_far_from_its_end_is_broken(kind: str, part: float) -> None:
-    data = pictures.encoded(picture(0, (300, 200)), kind)
+    noise = Image.merge("RGB", [Image.effect_noise((300, 200), 60) for _ in range(3)])
+    data = pictures.encoded(noise, kind)
     with pytest.raises(PictureError) as caught:
         open_rgb(data[: int(len(data) * part)])
     assert caught.value.code == "broken"

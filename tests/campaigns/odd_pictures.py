@@ -1,4 +1,4 @@
-"""Compare odd pictures with the plain pictures that a viewer shows: ``python -m tests.odd_pictures FOLDER``.
+"""Compare odd pictures with what a viewer shows: ``python -m tests.campaigns.odd_pictures FOLDER``.
 
 The folder has a ``MANIFEST.md`` with a line for each picture: ``- FILE | what it is | same picture as FILE``.
 """
