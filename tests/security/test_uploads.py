@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
@@ -23,6 +24,7 @@ from tests.support import pictures
 from tests.support.doors import DOORS, Doors, Visitor
 from tests.support.galleries import tiny_index
 from tests.support.installation import Installation
+from tests.support.tiffs import RGB, tiff
 from tests.support.web import JSON, Browser
 
 SCENE = pictures.scene()
@@ -60,6 +62,12 @@ def test_row_30_a_decompression_bomb_is_refused_from_its_header(doors: Doors, do
     assert max(map(len, files.values())) < 200_000
     assert doors.refusals(door, files) == dict.fromkeys(files, "too_many_pixels")
     assert doors.kept() == 0
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_a_kind_of_tiff_that_cannot_be_decoded_right_is_called_unsupported(doors: Doors, door: str) -> None:
+    light = np.zeros((8, 8, 3), np.float32)
+    assert doors.refusals(door, {"light": tiff(light, RGB)}) == {"light": "unsupported_kind"}
 
 
 # row 31

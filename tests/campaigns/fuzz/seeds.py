@@ -11,11 +11,13 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from PIL import Image, PngImagePlugin, TiffImagePlugin
+import numpy as np
+from PIL import Image, ImageCms, PngImagePlugin, TiffImagePlugin
 
 from tests.campaigns.fuzz.crafted import bmp_16, bmp_core, bmp_rle, png_interlaced, tiff_tiled
 from tests.support.galleries import picture
 from tests.support.pictures import encoded, png
+from tests.support.tiffs import BLACK_IS_ZERO, RGB, WHITE_IS_ZERO, tiff
 
 SIZE = (67, 45)
 TIFF_RGB = ("raw", "tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg", "lzma", "zstd")
@@ -59,6 +61,10 @@ def _exif(orientation: int = 6) -> Image.Exif:
     return exif
 
 
+def _profile(space: str) -> bytes:
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile(space)).tobytes()
+
+
 def _jpeg() -> Iterator[tuple[str, bytes]]:
     image = _scene()
     profile = b"a colour profile " * 5000  # two segments
@@ -71,6 +77,7 @@ def _jpeg() -> Iterator[tuple[str, bytes]]:
     yield "cmyk-progressive", encoded(_scene("CMYK"), "JPEG", progressive=True)
     yield "exif", encoded(image, "JPEG", exif=_exif())
     yield "metadata", encoded(image, "JPEG", icc_profile=profile, comment=b"by somebody", xmp=b"<x/>")
+    yield "profile", encoded(image, "JPEG", icc_profile=_profile("sRGB"))
     yield "multi", encoded(image, "MPO", save_all=True, append_images=[_scene(number=3)])
 
 
@@ -136,6 +143,16 @@ def _tiff() -> Iterator[tuple[str, bytes]]:
     yield "big", encoded(_scene(), "TIFF", big_tiff=True)
     yield "turned", encoded(_scene(), "TIFF", exif=_exif(8))
     yield "pages", encoded(_scene(), "TIFF", save_all=True, append_images=[_scene(number=3)])
+    samples = np.asarray(_scene(), np.uint16) * 257
+    for name, options in (
+        ("planes", {}),
+        ("planes-packed", {"packed": True}),
+        ("planes-tiles", {"tile": 16}),
+    ):
+        yield f"16-{name}", tiff(samples, RGB, planes=True, **options)
+    yield "16-inverted", tiff(samples[..., :1], WHITE_IS_ZERO, order=">")
+    yield "16-transparent", tiff(samples[..., :2], BLACK_IS_ZERO, extras=(2,), packed=True)
+    yield "profile", encoded(_scene(), "TIFF", icc_profile=_profile("sRGB"))
     directory = TiffImagePlugin.ImageFileDirectory_v2(b"MM\0*\0\0\0\x08")
     directory[270] = "by somebody"
     yield "big-endian", encoded(_scene("I;16B"), "TIFF", tiffinfo=directory)
