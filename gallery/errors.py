@@ -33,6 +33,10 @@ class FingerprintError(StoreError):
     code = "index_mismatch"
 
 
+class PathRefusedError(StoreError):
+    """A path leads out of the gallery's folder or into Vitrine's own data, or is not a regular file."""
+
+
 class ItemMissingError(StoreError):
     """The index has no such item."""
 

@@ -14,7 +14,7 @@ import click
 from flask.cli import AppGroup
 
 from app.cli.console import ProgressBar, list_some, readable_errors, shown
-from app.context import settings
+from app.context import private_folders, settings
 from app.encoder import encoder_in_use
 
 if TYPE_CHECKING:
@@ -188,7 +188,12 @@ def export(target: Path) -> None:
 
 @gallery_cli.command("import")
 @click.argument("source", metavar="F.npz", type=FILE)
-@click.option("--root", type=FOLDER, help="The folder the paths are relative to.")
+@click.option(
+    "--root",
+    type=FOLDER,
+    help="The folder with the pictures, which everybody can see who can open the site; default: that of the "
+    "index in use.",
+)
 @readable_errors
 def import_(source: Path, root: Path | None) -> None:
     """Make an index from features and paths in F.npz.
@@ -206,6 +211,7 @@ def import_(source: Path, root: Path | None) -> None:
             model=encoder.name,
             fingerprint=encoder.fingerprint,
             thumbnails_dir=settings().thumbnails_dir,
+            private=private_folders(),
             progress=progress,
         )
     click.echo(f"Imported {done.count} features.")
@@ -223,11 +229,6 @@ def summary(report: Report, *, first: bool) -> str:
         text += f": {report.indexed:,} new, {report.reused:,} unchanged, {report.removed:,} removed"
     skipped = len(report.skipped)
     return f"{text}; {skipped:,} {'file' if skipped == 1 else 'files'} skipped" if skipped else text
-
-
-def private_folders() -> list[Path]:
-    """Return the folders whose pictures must never become gallery items."""
-    return [settings().data_dir, settings().uploads_dir]
 
 
 def _write_report(path: Path, report: Report) -> None:

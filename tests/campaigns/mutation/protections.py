@@ -191,4 +191,11 @@ PROTECTIONS = (
         "app/accounts/service.py",
         "    storage.remove(files)\n",
     ),
+    Protection(
+        "a file of the gallery is served only while it is a picture",
+        51,
+        "gallery/originals.py",
+        "        kind = probe(file).format\n",
+        "        kind = item.format\n",
+    ),
 )
