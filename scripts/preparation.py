@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from flask import Flask
 from flask_migrate import upgrade
 
+from app import pairing
 from app.extensions import db
 from config import BUNDLED_MODEL, FORMER_MODEL, ROOT, Settings
 from gallery import demo
@@ -86,8 +87,11 @@ def migrate(app: Flask) -> None:
     try:
         with Step("Database") as step, app.app_context():
             upgrade()
+            pairing.check()
             db.engine.dispose()
             step.finish(f"ready ({db.engine.dialect.name})")
+    except pairing.StrangerError as error:
+        raise StartError(str(error)) from error
     except sa.exc.SQLAlchemyError as error:
         reason = str(getattr(error, "orig", error)).strip().splitlines()[0]
         raise StartError(f"the database is not usable ({reason}): check DATABASE_URL") from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from app import create_app, logging
+from app import create_app, logging, pairing
 from config import SettingsError, load_settings
 from worker.limits import pin_threads
 from worker.runtime import Runtime
@@ -20,6 +20,12 @@ def main() -> int:
         return 2
     logging.configure(settings)
     app = create_app(settings)
+    try:
+        with app.app_context():
+            pairing.check()
+    except pairing.StrangerError as error:
+        sys.stderr.write(f"vitrine: {error}\n")
+        return 2
     pin_threads(settings.workers)
     runtime = Runtime(app)
     runtime.refresh()

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from datetime import datetime
 from typing import NamedTuple
 
 import sqlalchemy as sa
 
+from app import pairing
 from app.database import Throttle, UserSession
 from app.searches.deletion import delete_old_anonymous, drop_old_originals
 from app.transactions import transaction
 from app.uploads import storage
+
+log = logging.getLogger(__name__)
 
 
 class Removed(NamedTuple):
@@ -28,4 +32,14 @@ def sweep(now: datetime) -> Removed:
     with transaction() as session:
         session.execute(sa.delete(UserSession).where(UserSession.expires < now))
         session.execute(sa.delete(Throttle).where(Throttle.empty_at < time.time()))
-    return Removed(searches, originals, storage.remove_orphans(now.timestamp()))
+    return Removed(searches, originals, _set_orphans_aside(now))
+
+
+def _set_orphans_aside(now: datetime) -> int:
+    """Set files without a row aside, unless the database is another site's."""
+    try:
+        paired = pairing.check()
+    except pairing.StrangerError as error:
+        log.error("stored pictures are not swept: %s", error)
+        return 0
+    return storage.remove_orphans(now.timestamp()) if paired else 0

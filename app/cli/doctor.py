@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from flask.cli import with_appcontext
 from redis.exceptions import RedisError
 
-from app import queue
+from app import pairing, queue
 from app.context import settings
 from app.database import RECONCILER, Lease
 from app.encoder import encoder_in_use
@@ -73,6 +73,7 @@ def database() -> Iterator[Finding]:
     yield _from_check("migrations", migrated)
     if migrated.ok:
         yield _written()
+        yield _paired()
     if db.engine.dialect.name == "sqlite" and sqlite3.sqlite_version_info < SAFE_SQLITE:
         yield Finding(
             Level.WARNING,
@@ -144,6 +145,18 @@ def doctor() -> None:
 def _from_check(part: str, check: checks.Check, fix: str = "") -> Finding:
     level = Level.OK if check.ok else Level.BROKEN
     return Finding(level, part, check.detail if check.ok else check.detail + fix)
+
+
+def _paired() -> Finding:
+    try:
+        paired = pairing.known()
+    except pairing.StrangerError as error:
+        return Finding(Level.BROKEN, "pair", str(error))
+    return Finding(
+        Level.OK,
+        "pair",
+        "database and DATA_DIR belong together" if paired else "the first start pairs database and DATA_DIR",
+    )
 
 
 def _written() -> Finding:

@@ -8,6 +8,7 @@ from app.database.base import Base, utcnow
 from app.database.coordination import ADMISSION, RECONCILER, Lease, Throttle
 from app.database.owner import Owner
 from app.database.search import PENDING, Search, SearchKind, SearchResult, SearchStage, SearchStatus
+from app.database.site import Site
 from app.database.upload import Upload
 from app.database.user import ApiToken, User, UserSession
 
@@ -24,6 +25,7 @@ __all__ = [
     "SearchResult",
     "SearchStage",
     "SearchStatus",
+    "Site",
     "Throttle",
     "Upload",
     "User",

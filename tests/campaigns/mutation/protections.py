@@ -198,4 +198,18 @@ PROTECTIONS = (
         "        kind = probe(file).format\n",
         "        kind = item.format\n",
     ),
+    Protection(
+        "a database of another site is refused",
+        52,
+        "app/pairing.py",
+        "        if file is not None or storage.census().absurd:\n",
+        "        if False:\n",
+    ),
+    Protection(
+        "a sweep refuses to set most files aside",
+        52,
+        "app/uploads/storage.py",
+        "    if limited and found.absurd:\n",
+        "    if False:\n",
+    ),
 )
