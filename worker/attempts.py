@@ -185,6 +185,28 @@ def retry_later(claim: Attempt, code: str = WORKER_LOST) -> bool:
     return _fenced(claim, **waiting())
 
 
+def give_back(attempt: Attempt) -> bool:
+    """Return the search to the queue as if the attempt had not begun, because an outage prevented it.
+
+    The caller must have stopped working on it. Also works after the lease has lapsed, until somebody else has
+    claimed the search.
+
+    Returns
+    -------
+    bool
+        False if the search was claimed again, has ended or was deleted.
+    """
+    with transaction() as session:
+        return update_rows(
+            session,
+            Search.id == attempt.search_id,
+            Search.attempt == attempt.attempt,
+            Search.status.in_((SearchStatus.RUNNING, SearchStatus.QUEUED)),
+            attempt=Search.attempt - 1,
+            **waiting(),
+        )
+
+
 def update_rows(session: Session, *conditions: sa.ColumnElement[bool], **values: Any) -> bool:
     """Update the searches that meet all conditions; return whether there was one."""
     statement = sa.update(Search).where(*conditions).values(**values).returning(Search.id)

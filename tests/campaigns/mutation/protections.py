@@ -212,4 +212,17 @@ PROTECTIONS = (
         "    if limited and found.absurd:\n",
         "    if False:\n",
     ),
+    Protection(
+        "an outage is not an attempt",
+        53,
+        "worker/attempts.py",
+        "            attempt=Search.attempt - 1,\n",
+    ),
+    Protection(
+        "files are private whatever the umask",
+        54,
+        "app/private_files.py",
+        "    os.umask(_OTHERS)\n",
+        "    pass\n",
+    ),
 )
