@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from app import create_app
+from app import create_app, private_files
 from config import SettingsError
 
 if __name__ == "__main__":
@@ -12,7 +12,9 @@ if __name__ == "__main__":
 
     sys.exit(main())
 
+private_files.restrict_new_files()
 try:
     app = create_app()
+    private_files.restrict(app.config["VITRINE"])
 except SettingsError as error:  # one line instead of a traceback, for the ``flask`` command as well
     sys.exit(f"vitrine: {error}")

@@ -14,7 +14,7 @@ from flask import Flask
 from redis import Redis
 from redis.exceptions import RedisError
 
-from app import create_app, queue
+from app import create_app, private_files, queue
 from app.redis_policy import eviction_problem
 from config import ROOT, Settings, SettingsError, load_settings, redis_address_file
 from scripts import preparation
@@ -59,6 +59,7 @@ def main() -> int:
 
 def _run(stack: ExitStack) -> int:
     os.environ.setdefault("LOG_LEVEL", "WARNING")
+    private_files.restrict_new_files()
     settings = load_settings()
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     # Before the port is checked: an earlier run in this place may still be ending.
@@ -73,6 +74,7 @@ def _run(stack: ExitStack) -> int:
         require_redis_server()
     preparation.check_disk(settings)
     app = create_app(settings)
+    private_files.restrict(settings)
     preparation.migrate(app)
     preparation.weights(settings, os.environ)
     preparation.index(settings, os.environ)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from app import create_app, logging, pairing
+from app import create_app, logging, pairing, private_files
 from config import SettingsError, load_settings
 from worker.limits import pin_threads
 from worker.runtime import Runtime
@@ -13,6 +13,7 @@ from worker.supervisor import Supervisor
 
 def main() -> int:
     """Load weights and index, then supervise the worker's processes; return the exit status."""
+    private_files.restrict_new_files()
     try:
         settings = load_settings()
     except SettingsError as error:
@@ -20,6 +21,7 @@ def main() -> int:
         return 2
     logging.configure(settings)
     app = create_app(settings)
+    private_files.restrict(settings)
     try:
         with app.app_context():
             pairing.check()
