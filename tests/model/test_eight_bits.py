@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import tracemalloc
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from model import CheckpointError
-from model.checkpoints.files import open_checkpoint, reading
+from model.checkpoints.files import open_checkpoint
 from model.checkpoints.storage import quantise
-from tests.support.checkpoints import write_tensors
-
-
-def read_all(path):
-    with open_checkpoint(path) as file, reading(path):
-        return {name: file.read(name) for name in file.shapes}
-
-
-def refusal(path):
-    with pytest.raises(CheckpointError) as refused:
-        read_all(path)
-    return str(refused.value)
+from tests.support.checkpoints import Tensors, write_tensors
+from tests.support.reading import read_all, refusal
 
 
 class TestEightBits:

@@ -10,30 +10,18 @@ import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from model import CheckpointError
-from model.checkpoints.files import open_checkpoint, reading
+from model.checkpoints.files import open_checkpoint
 from model.checkpoints.readers.statedict import read_state_dict
-from tests.support.checkpoints import Tensors, write_tensors
+from tests.support.checkpoints import write_tensors
 from tests.support.pth import PthPickle, global_name, integer, integers, text, write_pth, write_pth_parts
+from tests.support.reading import read_all, refusal
 
 ARRAY = np.arange(6, dtype=np.float32).reshape(2, 3)
-
-
-def read_all(path: Path) -> Tensors:
-    with open_checkpoint(path) as file, reading(path):
-        return {name: file.read(name) for name in file.shapes}
-
-
-def refusal(path: Path) -> str:
-    with pytest.raises(CheckpointError) as refused:
-        read_all(path)
-    return str(refused.value)
 
 
 def test_a_missing_file_says_how_to_get_weights(tmp_path: Path) -> None:
