@@ -1,6 +1,6 @@
 # Requirements: make, Python 3.11 or newer, and access to the Python package index.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast check setup setup-dev lock bench parity train fuzz chaos load mutation audit clean
+.PHONY: help run test test-fast check messages setup setup-dev lock bench parity train fuzz chaos load mutation audit clean
 
 # Any Python 3 can run the bootstrap, which looks for 3.11 or newer itself; PYTHON=... chooses one.
 PYTHON3 := $(shell for python in $(PYTHON) python3 python3.12 python3.11 python3.13 python3.14 python; do \
@@ -32,6 +32,13 @@ check: setup-dev ## Check format, lint and types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+
+messages: setup-dev ## Update and compile the Chinese catalogue from the texts in the code
+	@mkdir -p build && cd app && ../$(BIN)/pybabel -q extract -F translations/babel.cfg -k _l -k lazy_gettext --no-location \
+		-o ../build/messages.pot .
+	@cd app && ../$(BIN)/pybabel -q update --no-fuzzy-matching --ignore-obsolete --no-wrap \
+		-i ../build/messages.pot -d translations -l zh_Hans
+	@cd app && ../$(BIN)/pybabel -q compile -d translations -l zh_Hans
 
 setup: ## Create the virtual environment for `make run`
 	@$(BOOTSTRAP)

@@ -18,7 +18,7 @@ TRANSLATIONS = APP / "translations"
 COMPILED = TRANSLATIONS / "zh_Hans" / "LC_MESSAGES" / "messages.mo"
 SOURCE = COMPILED.with_suffix(".po")
 KEYWORDS = DEFAULT_KEYWORDS | {"_l": None, "lazy_gettext": None}
-HINT = "run the commands in app/translations/babel.cfg"
+HINT = "run: make messages"
 PLACEHOLDER = re.compile(r"%\(\w+\)s|\{\w+\}|<[^>]+>")
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 

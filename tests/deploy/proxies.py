@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import socket
+import ssl
 import string
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
@@ -66,7 +67,7 @@ def certificate(folder: Path) -> Path:
 
 def nginx_site(folder: Path, web: str, ports: Mapping[int, int]) -> str:
     """Return the shipped file, filled in as its first lines say, listening on other ports."""
-    values = {"SERVER_NAME": NAME, "WEB_ADDRESS": web, "MAX_BODY": "21m", "TLS_DIR": str(folder)}
+    values = {"SERVER_NAME": NAME, "WEB_ADDRESS": web, "MAX_BODY": "20544k", "TLS_DIR": str(folder)}
     text = string.Template((DEPLOY / "nginx.conf").read_text()).safe_substitute(values)
     for shipped, port in ports.items():
         text, count = re.subn(rf"listen {shipped}\b", f"listen 127.0.0.1:{port}", text)
@@ -93,12 +94,12 @@ def caddy(folder: Path, web: str) -> Iterator[Address]:
     port, plain = free_port(), free_port()
     options = f"{{\n\tadmin off\n\tskip_install_trust\n\thttp_port {plain}\n\thttps_port {port}\n}}\n"
     (folder / "Caddyfile").write_text(options + (DEPLOY / "Caddyfile").read_text())
-    environ = {"SERVER_NAME": NAME, "WEB_ADDRESS": web, "MAX_BODY": "21MiB", "HOME": str(folder)}
+    environ = {"SERVER_NAME": NAME, "WEB_ADDRESS": web, "MAX_BODY": "20544KiB", "HOME": str(folder)}
     environ |= {"XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
     command = ["caddy", "run", "--config", str(folder / "Caddyfile"), "--adapter", "caddyfile"]
     trusted = folder / "caddy" / "pki" / "authorities" / "local" / "root.crt"
     with _running(command, folder / "output.log", port, environ):
-        eventually(trusted.exists)
+        eventually(lambda: _handshakes(port, trusted))  # it makes its certificates after it listens
         yield Address(f"https://{NAME}:{port}", f"http://{NAME}:{plain}", trusted)
 
 
@@ -128,6 +129,14 @@ def _running(
     finally:
         process.terminate()
         process.wait(20)
+
+
+def _handshakes(port: int, trusted: Path) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5.0) as plain:
+        context = ssl.create_default_context(cafile=str(trusted))
+        with context.wrap_socket(plain, server_hostname=NAME):
+            return True
+    return False
 
 
 def _listens(port: int) -> bool:

@@ -14,6 +14,8 @@ import pytest
 from model.errors import DownloadError
 from model.transfer import Limits, download
 from model.transfer.partfile import Check, part_file
+from model.transfer.web import new_session
+from model.version import version
 from tests.support.http import Page, Site, serving
 
 BODY = bytes(range(256)) * 4_000
@@ -40,6 +42,10 @@ def refused(url: str | list[str], target: Path, **options: Any) -> str:
     assert not target.exists()
     assert "\n" not in str(caught.value)
     return str(caught.value)
+
+
+def test_requests_name_the_version_that_runs() -> None:
+    assert new_session().headers["User-Agent"] == f"Vitrine/{version()} (self-hosted visual search)"
 
 
 def leftovers(target: Path) -> list[str]:
