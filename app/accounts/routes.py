@@ -167,9 +167,12 @@ def ask_to_log_in() -> ResponseReturnValue:
 
 def _confirmed(password: Field) -> bool:
     """Return whether the account's password was given; if not, put an error on the field."""
-    if service.authenticate(current_user.name, password.data) is not None:
-        return True
-    password.errors = [_("Incorrect password.")]
+    try:
+        if service.confirm(current_user.id, current_user.session_id, password.data):
+            return True
+        password.errors = [_("Incorrect password.")]
+    except ThrottledError as throttled:
+        password.errors = [throttled.message]
     return False
 
 

@@ -67,6 +67,16 @@ def account_bucket(name_key: str) -> str:
     return _bucket("account", name_key)
 
 
+def device_bucket(device: str) -> str:
+    """Return the bucket of a known device."""
+    return _bucket("device", device)
+
+
+def session_bucket(session_id: int) -> str:
+    """Return the bucket of an open session."""
+    return _bucket("session", str(session_id))
+
+
 def address_bucket(purpose: str) -> str:
     """Return the bucket of the request's address; an IPv6 /64 is one subscriber, so it is one bucket."""
     return _bucket(f"address:{purpose}", _network(request.remote_addr or ""))

@@ -191,4 +191,11 @@ PROTECTIONS = (
         "app/accounts/service.py",
         "    storage.remove(files)\n",
     ),
+    Protection(
+        "a known device has its own limit of guesses",
+        71,
+        "app/accounts/service.py",
+        "    if device is not None:\n",
+        "    if False:\n",
+    ),
 )
