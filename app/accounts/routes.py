@@ -10,7 +10,8 @@ from flask_babel import gettext as _
 from flask_login import current_user, login_required
 from wtforms import Field
 
-from app.accounts import passwords, service, sessions, throttle, tokens
+from app import throttle
+from app.accounts import passwords, service, sessions, tokens
 from app.accounts.forms import DeleteForm, LoginForm, PasswordForm, SignupForm, TokenForm
 from app.errors import ThrottledError
 from app.extensions import login_manager

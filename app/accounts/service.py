@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from app.accounts import devices, names, passwords, throttle
+from app import throttle
+from app.accounts import devices, names, passwords
 from app.database import Owner, Search, Upload, User, UserSession
 from app.extensions import db
 from app.searches.deletion import drop

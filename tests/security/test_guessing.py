@@ -6,14 +6,16 @@ from __future__ import annotations
 import statistics
 import threading
 import time
+from datetime import UTC, datetime
 
 import pytest
 from argon2 import PasswordHasher
 from flask import Flask
 
-from app.accounts import devices, throttle
-from app.accounts.throttle import PASSWORD_TRIES, Limit
+from app import throttle
+from app.accounts import devices
 from app.errors import ThrottledError
+from app.throttle import PASSWORD_TRIES, Limit
 from tests.support.web import BOTH, PASSWORD, TOKEN, Browser
 
 WRONG, LATER = "another-password", "a-new-long-password"
@@ -26,7 +28,7 @@ PAIRS = 25
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """A clock that the test sets."""
     now = [1_000_000.0]
-    monkeypatch.setattr(throttle.time, "time", lambda: now[0])
+    monkeypatch.setattr(throttle, "database_now", lambda _session: datetime.fromtimestamp(now[0], UTC))
     return now
 
 
@@ -212,6 +214,15 @@ def test_row_71_a_new_password_makes_strangers_of_devices_that_knew_the_old_one(
     assert other.login(password=LATER).status_code == 429
     maria.post("/logout")
     assert maria.login(password=LATER).status_code == 303
+
+
+@BOTH
+@pytest.mark.usefixtures("context")
+def test_row_73_a_clock_that_is_set_back_does_not_lock_the_bucket_for_that_long(clock: list[float]) -> None:
+    admitted(clock, 20, 1.0)
+    clock[0] -= 3600.0
+    assert admitted(clock, 20, 1.0) == 1
+    assert admitted(clock, 60, 60.0) in (4, 5)
 
 
 @BOTH

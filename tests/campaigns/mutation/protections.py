@@ -78,9 +78,9 @@ PROTECTIONS = (
     Protection(
         "the queue has an end",
         16,
-        "app/searches/service.py",
-        ">= settings().max_queue:",
-        "< 0:",
+        "app/searches/limits.py",
+        "    most = settings().max_queue\n",
+        "    most = 10**9\n",
     ),
     Protection(
         "files of the index are compared with their checksums",
@@ -197,5 +197,25 @@ PROTECTIONS = (
         "app/accounts/service.py",
         "    if device is not None:\n",
         "    if False:\n",
+    ),
+    Protection(
+        "visitors are limited by their address",
+        72,
+        "app/searches/service.py",
+        "    received = gate.receive(stream, filename)\n    limits.charge_address(owner)\n",
+        "    received = gate.receive(stream, filename)\n",
+    ),
+    Protection(
+        "accounts keep a part of the queue",
+        72,
+        "app/searches/limits.py",
+        "    if not full and owner.visitor is not None:\n",
+        "    if False:\n",
+    ),
+    Protection(
+        "the pictures of an owner have a quota",
+        72,
+        "app/searches/service.py",
+        "    limits.check_storage(db.session(), owner)\n",
     ),
 )
