@@ -68,7 +68,12 @@ VARIABLES = (
     Variable("ACCOUNT_STORAGE_MB", "1024", "Disk space for the pictures of one account"),
     Variable("JOB_TIMEOUT", "60", "Seconds that one search may take"),
     Variable("PROXY_HOPS", "0", "Proxies in front whose X-Forwarded-* headers are believed"),
-    Variable("TRUSTED_HOSTS", "", "Host names to answer to, separated by commas", "any"),
+    Variable(
+        "TRUSTED_HOSTS",
+        "",
+        "Host names to answer to, separated by commas",
+        "any; loopback names only if HOST is one",
+    ),
     Variable("LOG_LEVEL", "INFO", "How much is logged: DEBUG, INFO, WARNING or ERROR"),
 )
 _DEFAULTS = {variable.name: variable.default for variable in VARIABLES}
@@ -189,7 +194,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         hf_endpoint=read.address("HF_ENDPOINT"),
         production=production,
         proxy_hops=read.number("PROXY_HOPS", 0, 8),
-        trusted_hosts=tuple(filter(None, map(str.strip, read.text("TRUSTED_HOSTS").split(",")))),
+        trusted_hosts=_trusted_hosts(read),
         log_level=read.choice("LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR")),
     )
 
@@ -285,6 +290,17 @@ def _database_url(read: _Reader, data_dir: Path) -> str:
             "DATABASE_URL must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE."
         )
     return f"{driver}://{rest}"
+
+
+def _trusted_hosts(read: _Reader) -> tuple[str, ...]:
+    names = [name.strip().lower() for name in read.text("TRUSTED_HOSTS").split(",") if name.strip()]
+    for name in names:
+        if not re.fullmatch(r"\.?[a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]", name):
+            raise SettingsError(
+                f"TRUSTED_HOSTS has {name!r}; it must be a name without https://, port and path, such as"
+                " pictures.example.org, .example.org for all names below it, or an address such as [::1]."
+            )
+    return tuple(names)
 
 
 def _secret_key(read: _Reader, data_dir: Path, production: bool) -> str:

@@ -121,7 +121,7 @@ PROTECTIONS = (
         "bodies have a limit",
         37,
         "app/security.py",
-        '        "MAX_CONTENT_LENGTH": settings.max_upload_mb * 2**20 + MULTIPART_OVERHEAD,\n',
+        '        "MAX_CONTENT_LENGTH": chosen.max_upload_mb * 2**20 + MULTIPART_OVERHEAD,\n',
     ),
     Protection(
         "a search is shown to its owner alone",
@@ -182,8 +182,8 @@ PROTECTIONS = (
         "forwarded addresses are believed by setting only",
         48,
         "app/security.py",
-        "    if settings.proxy_hops:\n        hops = settings.proxy_hops\n",
-        "    if True:\n        hops = settings.proxy_hops or 1\n",
+        "    if chosen.proxy_hops:\n        hops = chosen.proxy_hops\n",
+        "    if True:\n        hops = chosen.proxy_hops or 1\n",
     ),
     Protection(
         "an account takes its searches along when it goes",
@@ -217,5 +217,19 @@ PROTECTIONS = (
         72,
         "app/searches/service.py",
         "    limits.check_storage(db.session(), owner)\n",
+    ),
+    Protection(
+        "a bucket from the future does not lock",
+        73,
+        "app/throttle.py",
+        ", Throttle.empty_at > most),\n",
+        "),\n",
+    ),
+    Protection(
+        "on loopback only loopback names are answered",
+        74,
+        "app/security.py",
+        "        return LOOPBACK_NAMES\n",
+        "        return None\n",
     ),
 )
