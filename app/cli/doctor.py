@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import click
 import sqlalchemy as sa
@@ -88,7 +88,7 @@ def clocks() -> Iterator[Finding]:
     try:
         with transaction() as session:
             ahead = {"the database": (utcnow() - database_now(session)).total_seconds()}
-        seconds, microseconds = cast(tuple[int, int], queue.connection().time())
+        seconds, microseconds = queue.connection().time()
         ahead["Redis"] = utcnow().timestamp() - seconds - microseconds / 1e6
     except (sa.exc.SQLAlchemyError, RedisError, OSError):
         return  # reported by the checks of database and Redis

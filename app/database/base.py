@@ -57,7 +57,8 @@ def database_now(session: Session) -> datetime:
     """
     if session.get_bind().dialect.name == "sqlite":
         return utcnow()
-    return session.execute(sa.select(sa.func.clock_timestamp())).scalar_one().astimezone(UTC)
+    now: datetime = session.execute(sa.select(sa.func.clock_timestamp())).scalar_one()
+    return now.astimezone(UTC)
 
 
 def enum_column(values: type[StrEnum], name: str) -> sa.Enum:
