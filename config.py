@@ -60,9 +60,20 @@ VARIABLES = (
     Variable("MAX_UPLOAD_MB", "20", "Larger pictures are refused"),
     Variable("MAX_QUEUE", "500", "Searches that may wait; beyond that, 503"),
     Variable("MAX_PENDING_PER_OWNER", "20", "Searches that one visitor may have waiting; beyond that, 429"),
+    Variable("VISITOR_SHARE", "80", "Percent of MAX_QUEUE that searches without an account may fill"),
+    Variable(
+        "VISITOR_SEARCHES_PER_MINUTE", "30", "Searches of one address without an account; beyond that, 429"
+    ),
+    Variable("VISITOR_STORAGE_MB", "2048", "Disk space for the pictures of all visitors together"),
+    Variable("ACCOUNT_STORAGE_MB", "1024", "Disk space for the pictures of one account"),
     Variable("JOB_TIMEOUT", "60", "Seconds that one search may take"),
     Variable("PROXY_HOPS", "0", "Proxies in front whose X-Forwarded-* headers are believed"),
-    Variable("TRUSTED_HOSTS", "", "Host names to answer to, separated by commas", "any"),
+    Variable(
+        "TRUSTED_HOSTS",
+        "",
+        "Host names to answer to, separated by commas",
+        "any; loopback names only if HOST is one",
+    ),
     Variable("LOG_LEVEL", "INFO", "How much is logged: DEBUG, INFO, WARNING or ERROR"),
 )
 _DEFAULTS = {variable.name: variable.default for variable in VARIABLES}
@@ -103,6 +114,10 @@ class Settings:
     max_upload_mb: int
     max_queue: int
     max_pending_per_owner: int
+    visitor_share: int
+    visitor_searches_per_minute: int
+    visitor_storage_mb: int
+    account_storage_mb: int
     job_timeout: int
     dinov2_mirror: str
     hf_endpoint: str
@@ -170,12 +185,16 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         max_upload_mb=read.number("MAX_UPLOAD_MB", 1, 1024),
         max_queue=read.number("MAX_QUEUE", 1, 1_000_000),
         max_pending_per_owner=read.number("MAX_PENDING_PER_OWNER", 1, 10_000),
+        visitor_share=read.number("VISITOR_SHARE", 0, 100),
+        visitor_searches_per_minute=read.number("VISITOR_SEARCHES_PER_MINUTE", 1, 1_000_000),
+        visitor_storage_mb=read.number("VISITOR_STORAGE_MB", 1, 100_000_000),
+        account_storage_mb=read.number("ACCOUNT_STORAGE_MB", 1, 100_000_000),
         job_timeout=read.number("JOB_TIMEOUT", 1, 3600),
         dinov2_mirror=read.address("DINOV2_MIRROR"),
         hf_endpoint=read.address("HF_ENDPOINT"),
         production=production,
         proxy_hops=read.number("PROXY_HOPS", 0, 8),
-        trusted_hosts=tuple(filter(None, map(str.strip, read.text("TRUSTED_HOSTS").split(",")))),
+        trusted_hosts=_trusted_hosts(read),
         log_level=read.choice("LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR")),
     )
 
@@ -271,6 +290,17 @@ def _database_url(read: _Reader, data_dir: Path) -> str:
             "DATABASE_URL must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE."
         )
     return f"{driver}://{rest}"
+
+
+def _trusted_hosts(read: _Reader) -> tuple[str, ...]:
+    names = [name.strip().lower() for name in read.text("TRUSTED_HOSTS").split(",") if name.strip()]
+    for name in names:
+        if not re.fullmatch(r"\.?[a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]", name):
+            raise SettingsError(
+                f"TRUSTED_HOSTS has {name!r}; it must be a name without https://, port and path, such as"
+                " pictures.example.org, .example.org for all names below it, or an address such as [::1]."
+            )
+    return tuple(names)
 
 
 def _secret_key(read: _Reader, data_dir: Path, production: bool) -> str:

@@ -180,8 +180,10 @@ def _ready(app: Flask) -> bool:
 
 
 def _address(settings: Settings) -> str:
-    everywhere = settings.host in ("0.0.0.0", "::")  # noqa: S104
-    host = "127.0.0.1" if everywhere else f"[{settings.host}]" if ":" in settings.host else settings.host
+    everywhere = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104
+    if settings.host in everywhere:
+        return f"http://{everywhere[settings.host]}:{settings.port}"
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
     return f"http://{host}:{settings.port}"
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-import time
 from datetime import datetime
 from typing import NamedTuple
 
 import sqlalchemy as sa
 
 from app import pairing
-from app.database import Throttle, UserSession
+from app.database import Throttle, UserSession, database_now
 from app.searches.deletion import delete_old_anonymous, drop_old_originals
 from app.transactions import transaction
 from app.uploads import storage
@@ -31,7 +30,7 @@ def sweep(now: datetime) -> Removed:
     searches, originals = delete_old_anonymous(now), drop_old_originals(now)
     with transaction() as session:
         session.execute(sa.delete(UserSession).where(UserSession.expires < now))
-        session.execute(sa.delete(Throttle).where(Throttle.empty_at < time.time()))
+        session.execute(sa.delete(Throttle).where(Throttle.empty_at < database_now(session).timestamp()))
     return Removed(searches, originals, _set_orphans_aside(now))
 
 

@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 
 from app import pairing, queue
 from app.context import settings
-from app.database import RECONCILER, Lease
+from app.database import RECONCILER, Lease, database_now, utcnow
 from app.encoder import encoder_in_use
 from app.extensions import db
 from app.health import checks
@@ -29,6 +29,7 @@ from model.errors import VitrineError
 from model.version import version
 
 LOW_DISK_MB = 500
+CLOCK_TOLERANCE = 5.0  # seconds
 SAFE_SQLITE = (3, 51, 3)
 
 
@@ -83,6 +84,22 @@ def database() -> Iterator[Finding]:
         )
 
 
+def clocks() -> Iterator[Finding]:
+    """Compare this machine's clock with those of the database and of Redis."""
+    try:
+        with transaction() as session:
+            ahead = {"the database": (utcnow() - database_now(session)).total_seconds()}
+        seconds, microseconds = queue.connection().time()
+        ahead["Redis"] = utcnow().timestamp() - seconds - microseconds / 1e6
+    except (sa.exc.SQLAlchemyError, RedisError, OSError):
+        return  # reported by the checks of database and Redis
+    for part, difference in ahead.items():
+        fine = abs(difference) < CLOCK_TOLERANCE
+        fix = "" if fine else "; synchronize the machines' clocks (NTP, chrony)"
+        text = f"{abs(difference):.1f} s {'ahead of' if difference >= 0 else 'behind'} {part}{fix}"
+        yield Finding(Level.OK if fine else Level.WARNING, "clock", text)
+
+
 def redis() -> Iterator[Finding]:
     """Check that Redis answers and does not evict, and that a worker is running."""
     try:
@@ -124,7 +141,14 @@ def model_and_index() -> Iterator[Finding]:
         )
 
 
-CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (program, disk, database, redis, model_and_index)
+CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
+    program,
+    disk,
+    database,
+    redis,
+    clocks,
+    model_and_index,
+)
 
 
 @click.command("doctor")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy.orm import configure_mappers
 
-from app.database.base import Base, utcnow
+from app.database.base import Base, database_now, utcnow
 from app.database.coordination import ADMISSION, RECONCILER, Lease, Throttle
 from app.database.owner import Owner
 from app.database.search import PENDING, Search, SearchKind, SearchResult, SearchStage, SearchStatus
@@ -30,6 +30,7 @@ __all__ = [
     "Upload",
     "User",
     "UserSession",
+    "database_now",
     "utcnow",
 ]
 

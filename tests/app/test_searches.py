@@ -42,7 +42,7 @@ REFUSED = [
 
 @pytest.fixture
 def environ() -> dict[str, str]:
-    return {"MAX_UPLOAD_MB": "1", "MAX_PENDING_PER_OWNER": "3", "MAX_QUEUE": "8"}
+    return {"MAX_UPLOAD_MB": "1", "MAX_PENDING_PER_OWNER": "3", "MAX_QUEUE": "8", "VISITOR_SHARE": "100"}
 
 
 @pytest.fixture
