@@ -73,6 +73,26 @@ def test_index_summarizes_the_run_and_reports_every_skipped_file(
     assert "12 pictures, all unchanged; 2 files skipped." in succeeds(app, "index", root)
 
 
+def test_a_slip_never_replaces_the_gallery_or_empties_it(
+    app: Flask, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    succeeds(app, "index", root)
+    assert "pass --replace" in fails(app, "index", root / "a")
+    for path in sorted(root.rglob("*.*"))[:6]:
+        path.unlink()
+    refused = flask(app, "index", root)
+    assert refused.exit_code == 1
+    assert f"flask gallery index '{root}' --prune" in refused.stderr
+    assert "12 from" in succeeds(app, "status")
+    monkeypatch.setattr("app.cli.gallery._on_terminal", lambda: True)
+    runner = app.test_cli_runner()
+    assert runner.invoke(args=["gallery", "index", str(root)], input="n\n").exit_code == 1
+    assert "12 from" in succeeds(app, "status")
+    answer = runner.invoke(args=["gallery", "index", str(root)], input="y\n")
+    assert "0 new, 6 unchanged, 6 removed" in answer.stdout
+    assert "6 removed" in succeeds(app, "index", root.rename(root.with_name("b")) / "c", "--replace")
+
+
 def test_search_prints_the_nearest_as_a_table_or_json(app: Flask, root: Path) -> None:
     succeeds(app, "index", root)
     hits = json.loads(succeeds(app, "search", root / "b" / "001.png", "--top", 5, "--json"))

@@ -169,6 +169,44 @@ def test_without_the_gallery_of_an_index_of_other_weights_the_way_out_is_said(
     assert "GALLERY=/path/to/pictures make run" in launch.refused(GALLERY="")
 
 
+def test_an_absent_gallery_never_empties_the_index_and_another_replaces_it(
+    launch: Launch, template: Path
+) -> None:
+    first, second = launch.directory / "first", launch.directory / "second"
+    (launch.directory / "empty").mkdir()
+    shutil.copytree(template / "pictures", first)
+    shutil.copytree(template / "pictures", second)
+    next(path for path in second.iterdir() if path.suffix == ".png").unlink()
+    launch.environ["GALLERY"] = str(first)
+    told = []
+    with launch() as run:
+        run.signal(signal.SIGINT)
+        assert run.wait() == 0
+    for change in (
+        lambda: first.rename(launch.directory / "unmounted"),
+        first.mkdir,
+        lambda: shutil.copy(next((launch.directory / "unmounted").glob("*.png")), first),
+        lambda: launch.environ.update(GALLERY=str(second)),
+    ):
+        change()
+        with launch() as run:
+            told.append(run.output())
+            run.signal(signal.SIGINT)
+            assert run.wait() == 0
+    assert f"{first} is missing, perhaps not mounted: {PICTURES} pictures stay indexed" in told[0]
+    assert f"No picture in {first} can be used" in told[1]
+    assert "the index stays in use as it is" in told[1]
+    assert f"{PICTURES - 1} of {PICTURES} pictures are missing in {first}" in told[2]
+    assert f"0 new, {PICTURES - 1} unchanged, 1 removed; {second} replaces {first}" in told[3]
+
+
+def test_an_empty_gallery_starts_with_the_next_step(launch: Launch) -> None:
+    (launch.directory / "empty").mkdir()
+    with launch(GALLERY=str(launch.directory / "empty")) as run:
+        assert "copy pictures there and run make run again" in run.output()
+        assert "flask gallery index" in requests.get(f"{launch.address}/gallery", timeout=5).text
+
+
 def test_redis_is_restarted_when_it_dies(launch: Launch) -> None:
     with launch() as run:
         dead = commands(run.descendants())["redis-server"]
