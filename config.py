@@ -263,7 +263,10 @@ def _redis_url(read: _Reader, data_dir: Path) -> str:
 
 def _database_url(read: _Reader, data_dir: Path) -> str:
     """Return the URL with its driver; hosting services hand out ``postgres://``."""
-    url = read.given("DATABASE_URL") or f"sqlite:///{data_dir / 'vitrine.db'}"
+    from sqlalchemy import URL  # quotes what is not allowed in a URL, such as % and ?
+
+    own = URL.create("sqlite", database=str(data_dir / "vitrine.db"))
+    url = read.given("DATABASE_URL") or own.render_as_string(hide_password=False)
     scheme, separator, rest = url.partition("://")
     driver = DATABASE_DRIVERS.get(scheme)
     if not separator or driver is None or (driver == "sqlite" and not rest.strip("/")):

@@ -170,34 +170,28 @@ def test_without_the_gallery_of_an_index_of_other_weights_the_way_out_is_said(
 
 
 def test_an_absent_gallery_never_empties_the_index_and_another_replaces_it(
-    launch: Launch, template: Path
+    tmp_path: Path, template: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    first, second = launch.directory / "first", launch.directory / "second"
-    (launch.directory / "empty").mkdir()
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
+    settings, first, second = load_settings(), tmp_path / "first", tmp_path / "second"
     shutil.copytree(template / "pictures", first)
     shutil.copytree(template / "pictures", second)
-    next(path for path in second.iterdir() if path.suffix == ".png").unlink()
-    launch.environ["GALLERY"] = str(first)
-    told = []
-    with launch() as run:
-        run.signal(signal.SIGINT)
-        assert run.wait() == 0
-    for change in (
-        lambda: first.rename(launch.directory / "unmounted"),
-        first.mkdir,
-        lambda: shutil.copy(next((launch.directory / "unmounted").glob("*.png")), first),
-        lambda: launch.environ.update(GALLERY=str(second)),
-    ):
-        change()
-        with launch() as run:
-            told.append(run.output())
-            run.signal(signal.SIGINT)
-            assert run.wait() == 0
-    assert f"{first} is missing, perhaps not mounted: {PICTURES} pictures stay indexed" in told[0]
-    assert f"No picture in {first} can be used" in told[1]
-    assert "the index stays in use as it is" in told[1]
-    assert f"{PICTURES - 1} of {PICTURES} pictures are missing in {first}" in told[2]
-    assert f"0 new, {PICTURES - 1} unchanged, 1 removed; {second} replaces {first}" in told[3]
+    next(second.glob("*.png")).unlink()
+
+    def told(gallery: Path) -> str:
+        preparation.index(settings, {"GALLERY": str(gallery)})
+        return capfd.readouterr().out
+
+    assert f"{PICTURES} pictures in " in told(first)
+    aside = first.rename(tmp_path / "unmounted")
+    assert f"{first} is missing, perhaps not mounted: {PICTURES} pictures stay indexed" in told(first)
+    first.mkdir()
+    assert f"No picture in {first} can be used" in (empty := told(first))
+    assert "the index stays in use as it is" in empty
+    shutil.copy(next(aside.glob("*.png")), first)
+    assert f"{PICTURES - 1} of {PICTURES} pictures are missing in {first}" in told(first)
+    replaced = f"0 new, {PICTURES - 1} unchanged, 1 removed; {second} replaces {first}"
+    assert replaced in told(second)
 
 
 def test_an_empty_gallery_starts_with_the_next_step(launch: Launch) -> None:
