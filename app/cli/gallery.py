@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from flask.cli import AppGroup
 
-from app.cli.console import ProgressBar, list_some, readable_errors, shown
+from app.cli.console import ProgressBar, TargetFile, list_some, readable_errors, shown
 from app.context import settings
 from app.encoder import encoder_in_use
 
@@ -26,7 +26,7 @@ gallery_cli = AppGroup("gallery", help="Index and search the gallery, download p
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-TARGET = click.Path(dir_okay=False, path_type=Path)
+TARGET = TargetFile()
 WORKERS = click.option(
     "--workers", type=click.IntRange(1, 256), help="Threads that read and decode; default: one per core."
 )

@@ -9,6 +9,7 @@ from flask import Response, abort, request, send_file
 from app.assets import ONE_YEAR
 from app.context import settings
 from app.gallery.urls import VERSION_LENGTH
+from app.uploads.gate import shown_name
 from gallery.catalog import Catalog, Item, thumbnail_file
 from gallery.errors import StoreError
 from model.pictures import BROWSER_FORMATS, MEDIA_TYPES
@@ -45,7 +46,7 @@ def _send(path: Path, media_type: str, sha256: str, *, download: bool = False) -
             path,
             mimetype=media_type,
             as_attachment=download,
-            download_name=path.name if download else None,
+            download_name=shown_name(path.name) if download else None,
             etag=sha256,
             conditional=True,
             max_age=ONE_YEAR if current else None,

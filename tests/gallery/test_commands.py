@@ -165,3 +165,13 @@ def test_prune_removes_the_thumbnails_of_pictures_that_are_gone(app: Flask, root
 def test_a_second_indexer_fails_with_a_message(app: Flask, root: Path) -> None:
     with exclusive(app.config["VITRINE"].index_dir):
         assert "Another process" in fails(app, "index", root)
+
+
+def test_a_report_that_cannot_be_written_is_refused_before_the_work(
+    app: Flask, root: Path, tmp_path: Path
+) -> None:
+    result = flask(app, "index", root, "--report", tmp_path / "missing" / "report.json")
+    assert result.exit_code == 2
+    assert "missing does not exist; make it first" in result.stderr
+    assert "There is no index" in fails(app, "status")
+    assert flask(app, "export", tmp_path / "missing" / "f.npz").exit_code == 2
