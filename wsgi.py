@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sys
 
-from app import create_app
+from app import create_app, utf8
 from config import SettingsError
 
 if __name__ == "__main__":
     from app.server import main
 
+    utf8.ensure()
     sys.exit(main())
 
+utf8.ensure_on_import()
 try:
     app = create_app()
 except SettingsError as error:  # one line instead of a traceback, for the ``flask`` command as well

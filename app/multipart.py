@@ -20,4 +20,4 @@ class Decoder(MultipartDecoder):
 
 def init_app(_app: Flask) -> None:
     """Let Werkzeug use the decoder, for which it has no setting."""
-    formparser.MultipartDecoder = Decoder  # type: ignore[misc]
+    formparser.MultipartDecoder = Decoder  # type: ignore[attr-defined]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from app import create_app, logging
+from app import create_app, logging, utf8
 from config import SettingsError, load_settings
 from worker.limits import pin_threads
 from worker.runtime import Runtime
@@ -13,6 +13,7 @@ from worker.supervisor import Supervisor
 
 def main() -> int:
     """Load weights and index, then supervise the worker's processes; return the exit status."""
+    utf8.ensure()
     try:
         settings = load_settings()
     except SettingsError as error:

@@ -34,7 +34,7 @@ class TargetFile(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the path; fail if its folder is missing or not writable."""
-        path: Path = super().convert(value, param, ctx)
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
         if not path.parent.is_dir():
             self.fail(f"The folder {path.parent} does not exist; make it first.", param, ctx)
         if not path.exists() and not os.access(path.parent, os.W_OK | os.X_OK):
