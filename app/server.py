@@ -9,7 +9,7 @@ import sys
 import waitress
 from waitress.server import BaseWSGIServer
 
-from app import create_app, logging
+from app import create_app, logging, temporary
 from app.extensions import db
 from app.slow_clients import Channel
 from config import Settings, SettingsError, load_settings
@@ -31,6 +31,7 @@ def serve(settings: Settings) -> int:
     sys.setswitchinterval(SWITCH_SECONDS)
     logging.configure(settings)
     application = create_app(settings)
+    temporary.use_data_dir(settings)
     try:
         server = waitress.create_server(
             application,

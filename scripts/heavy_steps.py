@@ -57,6 +57,7 @@ def _build(settings: Settings, folder: Path, step: Step) -> tuple[Report, str]:
             encoder_in_use(),
             thumbnails_dir=settings.thumbnails_dir,
             exclude=private_folders(),
+            ignore=settings.gallery_ignore,
             replace=replace,
             progress=lambda done, total: step.update(f"indexing pictures: {done:,}/{total:,}"),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from app import create_app, logging, utf8
+from app import create_app, logging, temporary, utf8
 from config import SettingsError, load_settings
 from worker.limits import pin_threads
 from worker.runtime import Runtime
@@ -21,6 +21,7 @@ def main() -> int:
         return 2
     logging.configure(settings)
     app = create_app(settings)
+    temporary.use_data_dir(settings)
     pin_threads(settings.workers)
     runtime = Runtime(app)
     runtime.refresh()

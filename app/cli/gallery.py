@@ -46,8 +46,9 @@ WORKERS = click.option(
     "--ignore",
     metavar="PATTERN",
     multiple=True,
-    help="Ignore files and folders with this name, such as 'raw' or '*.tmp'. Repeat for more. Hidden names, "
-    "recycle bins, snapshots and thumbnails of other systems (@eaDir, $RECYCLE.BIN, ...) are always ignored.",
+    help="Ignore files and folders with this name, such as 'raw' or '*.tmp'. Repeat for more. "
+    "GALLERY_IGNORE is for every run. Hidden names, recycle bins, snapshots and thumbnails of other systems "
+    "(@eaDir, $RECYCLE.BIN, ...) are always ignored.",
 )
 @click.option("--report", type=TARGET, help="Write every skipped file and its reason to this JSON file.")
 @click.option("--replace", is_flag=True, help="Replace the gallery if DIR is another folder than before.")
@@ -81,7 +82,13 @@ def index(
         f"batches of {batch_size}."
     )
     done = _build(
-        folder, encoder, replace=replace, prune=prune, ignore=ignore, batch_size=batch_size, workers=workers
+        folder,
+        encoder,
+        replace=replace,
+        prune=prune,
+        ignore=(*settings().gallery_ignore, *ignore),
+        batch_size=batch_size,
+        workers=workers,
     )
     if report is not None:
         _write_report(report, done)
