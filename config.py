@@ -57,12 +57,13 @@ VARIABLES = (
     Variable("PORT", "8000", "The port that the web process listens on"),
     Variable("WORKERS", "1", "Search processes that one `python -m worker` keeps running"),
     Variable("WEB_THREADS", "8", "Threads of the web process"),
+    Variable("GALLERY_IGNORE", "", "Names to ignore when indexing: raw,*.tmp", "only those of other systems"),
     Variable("MAX_UPLOAD_MB", "20", "Larger pictures are refused"),
     Variable("MAX_QUEUE", "500", "Searches that may wait; beyond that, 503"),
     Variable("MAX_PENDING_PER_OWNER", "20", "Searches that one visitor may have waiting; beyond that, 429"),
     Variable("VISITOR_SHARE", "80", "Percent of MAX_QUEUE that searches without an account may fill"),
     Variable(
-        "VISITOR_SEARCHES_PER_MINUTE", "30", "Searches of one address without an account; beyond that, 429"
+        "VISITOR_SEARCHES_PER_MINUTE", "120", "Searches of one address without an account; beyond that, 429"
     ),
     Variable("VISITOR_STORAGE_MB", "2048", "Disk space for the pictures of all visitors together"),
     Variable("ACCOUNT_STORAGE_MB", "1024", "Disk space for the pictures of one account"),
@@ -111,6 +112,7 @@ class Settings:
     port: int
     workers: int
     web_threads: int
+    gallery_ignore: tuple[str, ...]
     max_upload_mb: int
     max_queue: int
     max_pending_per_owner: int
@@ -130,6 +132,11 @@ class Settings:
     def uploads_dir(self) -> Path:
         """Where query pictures lie."""
         return self.data_dir / "uploads"
+
+    @property
+    def temporary_dir(self) -> Path:
+        """Where large requests lie while they are received."""
+        return self.data_dir / "tmp"
 
     @property
     def index_dir(self) -> Path:
@@ -182,6 +189,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         port=read.number("PORT", 1, 65535),
         workers=read.number("WORKERS", 1, 64),
         web_threads=read.number("WEB_THREADS", 1, 64),
+        gallery_ignore=read.list("GALLERY_IGNORE"),
         max_upload_mb=read.number("MAX_UPLOAD_MB", 1, 1024),
         max_queue=read.number("MAX_QUEUE", 1, 1_000_000),
         max_pending_per_owner=read.number("MAX_PENDING_PER_OWNER", 1, 10_000),
@@ -204,6 +212,7 @@ def public_values(settings: Settings) -> dict[str, str | None]:
     shown = {name.upper(): value for name, value in asdict(settings).items()} | {
         "APP_ENV": "production" if settings.production else "development",
         "TRUSTED_HOSTS": ",".join(settings.trusted_hosts),
+        "GALLERY_IGNORE": ",".join(settings.gallery_ignore),
     }
     return {each.name: None if each.secret else str(shown[each.name]) for each in VARIABLES}
 
@@ -227,6 +236,9 @@ class _Reader:
             choices = ", ".join(filter(None, allowed))
             raise SettingsError(f"{name} is {value!r}; it must be one of: {choices}.")
         return value
+
+    def list(self, name: str) -> tuple[str, ...]:
+        return tuple(filter(None, map(str.strip, self.text(name).split(","))))
 
     def address(self, name: str) -> str:
         value = self.text(name)
@@ -282,7 +294,10 @@ def _redis_url(read: _Reader, data_dir: Path) -> str:
 
 def _database_url(read: _Reader, data_dir: Path) -> str:
     """Return the URL with its driver; hosting services hand out ``postgres://``."""
-    url = read.given("DATABASE_URL") or f"sqlite:///{data_dir / 'vitrine.db'}"
+    from sqlalchemy import URL  # quotes what is not allowed in a URL, such as % and ?
+
+    own = URL.create("sqlite", database=str(data_dir / "vitrine.db"))
+    url = read.given("DATABASE_URL") or own.render_as_string(hide_password=False)
     scheme, separator, rest = url.partition("://")
     driver = DATABASE_DRIVERS.get(scheme)
     if not separator or driver is None or (driver == "sqlite" and not rest.strip("/")):

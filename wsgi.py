@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sys
 
-from app import create_app, private_files
+from app import create_app, private_files, utf8
 from config import SettingsError
 
 if __name__ == "__main__":
     from app.server import main
 
+    utf8.ensure()
     sys.exit(main())
 
+utf8.ensure_on_import()
 private_files.restrict_new_files()
 try:
     app = create_app()

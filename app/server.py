@@ -9,7 +9,7 @@ import sys
 import waitress
 from waitress.server import BaseWSGIServer
 
-from app import create_app, logging, pairing, private_files
+from app import create_app, logging, pairing, private_files, temporary
 from app.extensions import db
 from app.slow_clients import Channel
 from config import Settings, SettingsError, load_settings
@@ -32,6 +32,7 @@ def serve(settings: Settings) -> int:
     logging.configure(settings)
     application = create_app(settings)
     private_files.restrict(settings)
+    temporary.use_data_dir(settings)
     with application.app_context():
         pairing.check()
     try:

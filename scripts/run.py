@@ -14,7 +14,7 @@ from flask import Flask
 from redis import Redis
 from redis.exceptions import RedisError
 
-from app import create_app, private_files, queue
+from app import create_app, private_files, queue, utf8
 from app.redis_policy import eviction_problem
 from config import ROOT, Settings, SettingsError, load_settings, redis_address_file
 from scripts import preparation
@@ -41,6 +41,8 @@ class Interrupted(BaseException):
 
 def main() -> int:
     """Run until a signal comes; return the exit status."""
+    utf8.ensure()
+    os.environ["PYTHONUTF8"] = "1"  # for the processes that this one starts
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from app import create_app, logging, pairing, private_files
+from app import create_app, logging, pairing, private_files, temporary, utf8
 from config import SettingsError, load_settings
 from worker.limits import pin_threads
 from worker.runtime import Runtime
@@ -13,6 +13,7 @@ from worker.supervisor import Supervisor
 
 def main() -> int:
     """Load weights and index, then supervise the worker's processes; return the exit status."""
+    utf8.ensure()
     private_files.restrict_new_files()
     try:
         settings = load_settings()
@@ -22,6 +23,7 @@ def main() -> int:
     logging.configure(settings)
     app = create_app(settings)
     private_files.restrict(settings)
+    temporary.use_data_dir(settings)
     try:
         with app.app_context():
             pairing.check()

@@ -7,10 +7,10 @@ from pathlib import Path
 import click
 from flask.cli import with_appcontext
 
-from app.cli.console import list_some, readable_errors
+from app.cli.console import TargetFile, list_some, readable_errors
 
 SOURCE = click.Path(exists=True, dir_okay=False, path_type=Path)
-TARGET = click.Path(dir_okay=False, path_type=Path)
+TARGET = TargetFile()
 
 
 @click.command("backup")

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from flask.cli import with_appcontext
 from redis.exceptions import RedisError
 
-from app import pairing, queue
+from app import pairing, queue, temporary
 from app.context import settings
 from app.database import RECONCILER, Lease, database_now, utcnow
 from app.encoder import encoder_in_use
@@ -62,6 +62,19 @@ def disk() -> Iterator[Finding]:
     yield Finding(
         level, "disk", f"{directory} has {free} MB free{'' if level is Level.OK else '; free some space'}"
     )
+
+
+def temporary_files() -> Iterator[Finding]:
+    """Check that uploads can be written while they are received."""
+    directory, problem = settings().temporary_dir, temporary.problem(settings())
+    if problem:
+        yield Finding(
+            Level.BROKEN,
+            "temporary",
+            f"{directory} cannot be written ({problem}); check permissions and disk",
+        )
+    else:
+        yield Finding(Level.OK, "temporary", f"{directory} is writable")
 
 
 def database() -> Iterator[Finding]:
@@ -144,6 +157,7 @@ def model_and_index() -> Iterator[Finding]:
 CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
     program,
     disk,
+    temporary_files,
     database,
     redis,
     clocks,
@@ -156,8 +170,8 @@ CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
 def doctor() -> None:
     """Check every part of the installation and say how to fix it.
 
-    The parts are disk, database, migrations, Redis, worker, weights, index and gallery. The exit status is 1
-    if one of them is broken.
+    The parts are disk, temporary files, database, migrations, Redis, worker, weights, index and gallery.
+    The exit status is 1 if one of them is broken.
     """
     findings = [finding for check in CHECKS for finding in check()]
     for finding in findings:

@@ -12,6 +12,7 @@ from flask import Response, abort, request, send_file
 from app.assets import ONE_YEAR
 from app.context import private_folders, settings
 from app.gallery.urls import VERSION_LENGTH
+from app.uploads.gate import shown_name
 from gallery.catalog import Catalog, Item
 from gallery.errors import StoreError
 from gallery.originals import open_original, open_thumbnail
@@ -60,7 +61,7 @@ def _send(file: BinaryIO, media_type: str, item: Item, *, download: bool = False
         file,
         mimetype=media_type,
         as_attachment=download,
-        download_name=item.name if download else None,
+        download_name=shown_name(item.name) if download else None,
         etag=item.sha256,
         conditional=False,
         last_modified=datetime.fromtimestamp(max(0, int(status.st_mtime)), UTC),

@@ -170,3 +170,17 @@ def test_the_home_page_says_how_to_search_ones_own_photographs_only_while_the_de
     page = client.get("/").text
     assert "It holds pictograms" in page
     assert all(command in page for command in commands)
+
+
+def test_a_name_with_a_line_break_is_no_server_error(client: Browser, settings: Settings) -> None:
+    name = 'two\nlines "\r\u4e2d.tiff'
+    write_picture(settings.data_dir / "pictures" / name, 902)
+    tiny_index(settings, 1)
+    with Catalog.open(settings.index_dir) as catalog:
+        [item] = [item for item in catalog.page(0, 100) if item.name == name]
+    shutil.rmtree(settings.thumbnails_dir)
+    answer = client.get(f"/gallery/{item.id}/image")
+    assert answer.status_code == 200
+    assert "attachment" in answer.headers["Content-Disposition"]
+    for page in ("/gallery", f"/gallery/{item.id}"):
+        assert client.get(page).status_code == 200

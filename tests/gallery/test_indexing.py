@@ -162,7 +162,7 @@ def test_another_folder_replaces_the_first(index: Index, tmp_path: Path) -> None
     for seed, name in enumerate(("same.bmp", "b.png", "c.png"), start=501):
         write_picture(index.root / name, seed)
     age(index.root)
-    report = index.build()
+    report = index.build(replace=True)
     assert (report.indexed, report.removed) == (3, 12)
 
 

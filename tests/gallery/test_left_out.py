@@ -32,3 +32,12 @@ def test_names_to_ignore_can_be_passed(tmp_path: Path) -> None:
     command = ["gallery", "index", str(root), "--ignore", "a", "--ignore", "00*.png"]
     done = create_app(load_settings(environ)).test_cli_runner().invoke(args=command)
     assert "5 pictures in " in done.stdout
+
+
+def test_names_to_ignore_can_be_set_for_every_run(tmp_path: Path) -> None:
+    root = make_gallery(tmp_path / "pictures")
+    weights = write_tiny_checkpoint(tmp_path / "tiny.safetensors")
+    environ = {"DATA_DIR": str(tmp_path / "data"), "MODEL": "tiny", "MODEL_PATH": str(weights)}
+    app = create_app(load_settings(environ | {"GALLERY_IGNORE": " a, 00*.png ,"}))
+    done = app.test_cli_runner().invoke(args=["gallery", "index", str(root)])
+    assert "5 pictures in " in done.stdout
