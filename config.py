@@ -47,7 +47,7 @@ VARIABLES = (
     Variable("DATA_DIR", "var", "Database, uploads, models, indexes and thumbnails"),
     Variable("DATABASE_URL", "", "postgresql://USER:PASSWORD@HOST/DATABASE", "SQLite in DATA_DIR", True),
     Variable("REDIS_URL", "redis://127.0.0.1:6379/0", "The queue: redis://, rediss:// or unix://", "", True),
-    Variable("MODEL", BUNDLED_MODEL, "The model in use: compact, or an official name such as dinov2-base"),
+    Variable("MODEL", BUNDLED_MODEL, "The bundled model, or an official name such as dinov2-base"),
     Variable("MODEL_PATH", "", "A checkpoint of your own", "the file that MODEL names"),
     Variable("PREPROCESS", "official", f"How a picture is resized: {', '.join(PREPROCESS_MODES)}"),
     Variable("POSITIONS", "", f"Position embeddings: {', '.join(POSITION_MODES)}", "the checkpoint's choice"),

@@ -20,7 +20,7 @@ POSITION_MODES: tuple[PositionMode, ...] = get_args(PositionMode)
 StorageType = Literal["float32", "float16", "int8"]
 STORAGE_TYPES: tuple[StorageType, ...] = get_args(StorageType)
 
-HEAD_WIDTH = 64  # in every DINOv2; no tensor tells the number of heads
+HEAD_WIDTH = 64  # in every DINOv2; the tensors do not show the number of heads
 CHANNELS = 3
 LAYER_NORM_EPS = 1e-6
 

@@ -1,4 +1,4 @@
-"""The steps of ``make run`` that load NumPy, in a process of their own so that the launcher stays small.
+"""The steps of ``make run`` that load NumPy, in a separate process, so that the launcher stays small.
 
 python -m scripts.heavy_steps index DIR
 python -m scripts.heavy_steps fetch MODEL

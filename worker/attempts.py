@@ -38,7 +38,7 @@ PICTURE_CODES = frozenset({"broken", "too_many_pixels", "unsupported_format"})
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt at a search: what is needed to renew its lease, or to give it up."""
+    """One attempt at a search, with everything needed to renew its lease or to give up."""
 
     search_id: uuid.UUID
     attempt: int

@@ -1,4 +1,4 @@
-"""Rows compared with the queue: which searches have to be enqueued again, and which are given up.
+"""Compare rows with the queue: find searches to enqueue again, and searches to give up.
 
 `worker.reconciler` calls this every few seconds.
 """

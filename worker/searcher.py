@@ -172,7 +172,7 @@ class SearchWorker(Worker):
         self._forget(job, queue, execution)
 
     def handle_exception(self, job: Job, *exc_info: Any) -> None:
-        """Log an error of RQ or the database without its message, which RQ would write out."""
+        """Log an error of RQ or the database without its message, which RQ would include."""
         log.error("job failed", extra={"search": job.id}, exc_info=exc_info)
 
     def request_force_stop(self, signum: int, frame: FrameType | None) -> None:

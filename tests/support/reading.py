@@ -1,4 +1,4 @@
-"""Reading a whole checkpoint file in a test, or being refused it."""
+"""Read a whole checkpoint file in a test, or expect that it is refused."""
 
 from __future__ import annotations
 
