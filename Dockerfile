@@ -1,9 +1,9 @@
-# Vitrine for a container: the web process, the worker and every `flask` command, from one image.
+# One image for the web process, the worker and every `flask` command.
 #
 #   docker build -t vitrine .
 #
-# It runs as an unprivileged user, and nothing but /data and /tmp needs to be writable: compose.yaml mounts the
-# rest read-only. Debian's Python rather than another: its security updates come with the base image.
+# It runs as an unprivileged user and writes only to /data and /tmp; compose.yaml mounts everything else read-only.
+# It uses Debian's Python, which gets its security updates with the base image.
 FROM debian:bookworm-slim AS packages
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates python3 python3-venv \
@@ -23,7 +23,7 @@ RUN apt-get update \
     && install --directory --owner vitrine --group vitrine --mode 0700 /data
 COPY --from=packages /opt/vitrine/.venv /opt/vitrine/.venv
 COPY . /opt/vitrine
-# Compiled now, because nothing can be written there later.
+# Compile now, because the folder is read-only later.
 RUN /opt/vitrine/.venv/bin/python -m compileall -q -j 0 /opt/vitrine
 WORKDIR /opt/vitrine
 ENV PATH=/opt/vitrine/.venv/bin:$PATH \
@@ -35,7 +35,7 @@ ENV PATH=/opt/vitrine/.venv/bin:$PATH \
 USER vitrine
 VOLUME /data
 EXPOSE 8000
-# Any answer but a server error will do: with TRUSTED_HOSTS set, a request for 127.0.0.1 is refused with 400.
+# Any response except a server error counts as healthy: with TRUSTED_HOSTS set, a request for 127.0.0.1 gets 400.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s CMD ["python", "-c", "import http.client, sys; \
     c = http.client.HTTPConnection('127.0.0.1', 8000, timeout=4); c.request('GET', '/healthz'); \
     sys.exit(c.getresponse().status >= 500)"]

@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help run test test-fast check messages setup setup-dev lock bench parity train fuzz chaos load mutation audit clean
 
-# Any Python 3 can run the bootstrap, which looks for 3.11 or newer itself; PYTHON=... chooses one.
+# Any Python 3 can run the bootstrap, which itself looks for 3.11 or newer; PYTHON=... chooses one.
 PYTHON3 := $(shell for python in $(PYTHON) python3 python3.12 python3.11 python3.13 python3.14 python; do \
 	if command -v $$python >/dev/null 2>&1; then echo $$python; break; fi; done)
 ifeq ($(PYTHON3),)
@@ -24,7 +24,7 @@ run: ## Set up and serve on http://127.0.0.1:8000 (PORT=, GALLERY=DIR, MODEL=din
 test: setup-dev ## Run all tests (ARGS= is passed to pytest)
 	@$(BIN)/python -m pytest --ignore=tests/parity --ignore=tests/training $(ARGS)
 
-test-fast: setup-dev ## Run the fast tests: no browser, no server, no wait; a minute or two
+test-fast: setup-dev ## Run the tests that need no browser, server or waiting; a minute or two
 	@$(BIN)/python -m pytest tests/model tests/gallery tests/app tests/test_*.py \
 		-m "not slow and not postgres" --durations=5 $(ARGS)
 
@@ -58,21 +58,21 @@ train: ## Train the bundled model: ARGS="PACKS OUT --hours 8" (same environment)
 	@$(BOOTSTRAP) --peers
 	@.venv-peers/bin/python -m training $(ARGS)
 
-fuzz: setup-dev ## 50,000 mutated pictures, 10,000 generated requests (SHORT=1: 1,000 of each; ARGS=--seed N)
+fuzz: setup-dev ## Try 50,000 mutated pictures and 10,000 generated requests (SHORT=1: 1,000 of each; ARGS=--seed N)
 	@$(BIN)/python -m tests.campaigns.fuzz.pictures $(if $(SHORT),--count 1000) $(ARGS)
 	@$(BIN)/python -m tests.campaigns.fuzz.requests $(if $(SHORT),--count 1000) $(ARGS)
 
-chaos: setup-dev ## 2,000 searches under 200 injected faults (SHORT=1: 100 and 20; ARGS=--seed N)
+chaos: setup-dev ## Run 2,000 searches during 200 injected faults (SHORT=1: 100 and 20; ARGS=--seed N)
 	@$(BIN)/python -m tests.campaigns.chaos.run $(if $(SHORT),--searches 100 --faults 20) $(ARGS)
 
-mutation: setup-dev ## Remove protections one at a time; a test must fail each time (ARGS="--row N")
+mutation: setup-dev ## Remove protections one at a time; each time, a test must fail (ARGS="--row N")
 	@$(BIN)/python -m tests.campaigns.mutation.run $(ARGS)
 
 audit: setup ## Check the locked dependencies for known vulnerabilities
 	@test -x $(AUDIT) || { $(BIN)/python -m venv build/audit && build/audit/bin/pip install --quiet pip-audit; }
 	@$(AUDIT) --disable-pip --require-hashes --strict -r requirements.lock
 
-load: setup-dev ## 50 browsers for ten minutes, then a flood (SHORT=1: 40 s, without time limits)
+load: setup-dev ## Simulate 50 browsers for ten minutes, then a flood (SHORT=1: 40 s, without time limits)
 	@$(BIN)/python -m tests.campaigns.load.run $(if $(SHORT),--short) $(ARGS)
 
 lock: setup ## Update and pin the dependencies, with hashes

@@ -47,7 +47,7 @@ VARIABLES = (
     Variable("DATA_DIR", "var", "Database, uploads, models, indexes and thumbnails"),
     Variable("DATABASE_URL", "", "postgresql://USER:PASSWORD@HOST/DATABASE", "SQLite in DATA_DIR", True),
     Variable("REDIS_URL", "redis://127.0.0.1:6379/0", "The queue: redis://, rediss:// or unix://", "", True),
-    Variable("MODEL", BUNDLED_MODEL, "The model in use: compact, or an official name such as dinov2-base"),
+    Variable("MODEL", BUNDLED_MODEL, "The bundled model, or an official name such as dinov2-base"),
     Variable("MODEL_PATH", "", "A checkpoint of your own", "the file that MODEL names"),
     Variable("PREPROCESS", "official", f"How a picture is resized: {', '.join(PREPROCESS_MODES)}"),
     Variable("POSITIONS", "", f"Position embeddings: {', '.join(POSITION_MODES)}", "the checkpoint's choice"),
@@ -57,15 +57,27 @@ VARIABLES = (
     Variable("PORT", "8000", "The port that the web process listens on"),
     Variable("WORKERS", "1", "Search processes that one `python -m worker` keeps running"),
     Variable("WEB_THREADS", "8", "Threads of the web process"),
+    Variable("GALLERY_IGNORE", "", "Names to ignore when indexing: raw,*.tmp", "only those of other systems"),
     Variable("MAX_UPLOAD_MB", "20", "Larger pictures are refused"),
     Variable(
         "MAX_PIXELS", "40000000", "Pictures with more pixels are refused; JPEG may have 8 times as many"
     ),
     Variable("MAX_QUEUE", "500", "Searches that may wait; beyond that, 503"),
     Variable("MAX_PENDING_PER_OWNER", "20", "Searches that one visitor may have waiting; beyond that, 429"),
+    Variable("VISITOR_SHARE", "80", "Percent of MAX_QUEUE that searches without an account may fill"),
+    Variable(
+        "VISITOR_SEARCHES_PER_MINUTE", "120", "Searches of one address without an account; beyond that, 429"
+    ),
+    Variable("VISITOR_STORAGE_MB", "2048", "Disk space for the pictures of all visitors together"),
+    Variable("ACCOUNT_STORAGE_MB", "1024", "Disk space for the pictures of one account"),
     Variable("JOB_TIMEOUT", "60", "Seconds that one search may take"),
     Variable("PROXY_HOPS", "0", "Proxies in front whose X-Forwarded-* headers are believed"),
-    Variable("TRUSTED_HOSTS", "", "Host names to answer to, separated by commas", "any"),
+    Variable(
+        "TRUSTED_HOSTS",
+        "",
+        "Host names to answer to, separated by commas",
+        "any; loopback names only if HOST is one",
+    ),
     Variable("LOG_LEVEL", "INFO", "How much is logged: DEBUG, INFO, WARNING or ERROR"),
 )
 _DEFAULTS = {variable.name: variable.default for variable in VARIABLES}
@@ -103,10 +115,15 @@ class Settings:
     port: int
     workers: int
     web_threads: int
+    gallery_ignore: tuple[str, ...]
     max_upload_mb: int
     max_pixels: int
     max_queue: int
     max_pending_per_owner: int
+    visitor_share: int
+    visitor_searches_per_minute: int
+    visitor_storage_mb: int
+    account_storage_mb: int
     job_timeout: int
     dinov2_mirror: str
     hf_endpoint: str
@@ -119,6 +136,11 @@ class Settings:
     def uploads_dir(self) -> Path:
         """Where query pictures lie."""
         return self.data_dir / "uploads"
+
+    @property
+    def temporary_dir(self) -> Path:
+        """Where large requests lie while they are received."""
+        return self.data_dir / "tmp"
 
     @property
     def index_dir(self) -> Path:
@@ -171,16 +193,21 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         port=read.number("PORT", 1, 65535),
         workers=read.number("WORKERS", 1, 64),
         web_threads=read.number("WEB_THREADS", 1, 64),
+        gallery_ignore=read.list("GALLERY_IGNORE"),
         max_upload_mb=read.number("MAX_UPLOAD_MB", 1, 1024),
         max_pixels=read.number("MAX_PIXELS", 1_000_000, HIGHEST_MAX_PIXELS),
         max_queue=read.number("MAX_QUEUE", 1, 1_000_000),
         max_pending_per_owner=read.number("MAX_PENDING_PER_OWNER", 1, 10_000),
+        visitor_share=read.number("VISITOR_SHARE", 0, 100),
+        visitor_searches_per_minute=read.number("VISITOR_SEARCHES_PER_MINUTE", 1, 1_000_000),
+        visitor_storage_mb=read.number("VISITOR_STORAGE_MB", 1, 100_000_000),
+        account_storage_mb=read.number("ACCOUNT_STORAGE_MB", 1, 100_000_000),
         job_timeout=read.number("JOB_TIMEOUT", 1, 3600),
         dinov2_mirror=read.address("DINOV2_MIRROR"),
         hf_endpoint=read.address("HF_ENDPOINT"),
         production=production,
         proxy_hops=read.number("PROXY_HOPS", 0, 8),
-        trusted_hosts=tuple(filter(None, map(str.strip, read.text("TRUSTED_HOSTS").split(",")))),
+        trusted_hosts=_trusted_hosts(read),
         log_level=read.choice("LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR")),
     )
 
@@ -190,6 +217,7 @@ def public_values(settings: Settings) -> dict[str, str | None]:
     shown = {name.upper(): value for name, value in asdict(settings).items()} | {
         "APP_ENV": "production" if settings.production else "development",
         "TRUSTED_HOSTS": ",".join(settings.trusted_hosts),
+        "GALLERY_IGNORE": ",".join(settings.gallery_ignore),
     }
     return {each.name: None if each.secret else str(shown[each.name]) for each in VARIABLES}
 
@@ -213,6 +241,9 @@ class _Reader:
             choices = ", ".join(filter(None, allowed))
             raise SettingsError(f"{name} is {value!r}; it must be one of: {choices}.")
         return value
+
+    def list(self, name: str) -> tuple[str, ...]:
+        return tuple(filter(None, map(str.strip, self.text(name).split(","))))
 
     def address(self, name: str) -> str:
         value = self.text(name)
@@ -268,7 +299,10 @@ def _redis_url(read: _Reader, data_dir: Path) -> str:
 
 def _database_url(read: _Reader, data_dir: Path) -> str:
     """Return the URL with its driver; hosting services hand out ``postgres://``."""
-    url = read.given("DATABASE_URL") or f"sqlite:///{data_dir / 'vitrine.db'}"
+    from sqlalchemy import URL  # quotes what is not allowed in a URL, such as % and ?
+
+    own = URL.create("sqlite", database=str(data_dir / "vitrine.db"))
+    url = read.given("DATABASE_URL") or own.render_as_string(hide_password=False)
     scheme, separator, rest = url.partition("://")
     driver = DATABASE_DRIVERS.get(scheme)
     if not separator or driver is None or (driver == "sqlite" and not rest.strip("/")):
@@ -276,6 +310,17 @@ def _database_url(read: _Reader, data_dir: Path) -> str:
             "DATABASE_URL must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE."
         )
     return f"{driver}://{rest}"
+
+
+def _trusted_hosts(read: _Reader) -> tuple[str, ...]:
+    names = [name.strip().lower() for name in read.text("TRUSTED_HOSTS").split(",") if name.strip()]
+    for name in names:
+        if not re.fullmatch(r"\.?[a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]", name):
+            raise SettingsError(
+                f"TRUSTED_HOSTS has {name!r}; it must be a name without https://, port and path, such as"
+                " pictures.example.org, .example.org for all names below it, or an address such as [::1]."
+            )
+    return tuple(names)
 
 
 def _secret_key(read: _Reader, data_dir: Path, production: bool) -> str:

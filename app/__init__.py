@@ -11,7 +11,7 @@ from typing import Any
 
 from flask import Flask
 
-from app import assets, cli, errors, queue, security, transactions
+from app import assets, cli, errors, multipart, queue, security, transactions
 from app import logging as app_logging
 from app.accounts import routes as accounts
 from app.accounts import sessions
@@ -57,7 +57,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     migrate.init_app(app, db, directory=str(ROOT / "migrations"))
     for module in (
         transactions, queue, assets, current, urls, app_logging, metrics, security, sessions, preferences,
-        errors, cli,
+        errors, multipart, cli,
     ):  # fmt: skip
         module.init_app(app)
     for package in (main, accounts, searches, history, gallery, health):

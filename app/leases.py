@@ -7,21 +7,25 @@ from datetime import timedelta
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.database import ADMISSION, Lease, utcnow
+from app.database import ADMISSION, Lease, database_now
 from app.transactions import transaction
+
+CLOCK_SLACK = timedelta(seconds=5)
 
 
 def hold(name: str, holder: str, seconds: float) -> bool:
     """Take or renew the lease `name` for `seconds`; return False while another holder has it."""
-    now = utcnow()
-    free = sa.or_(Lease.until.is_(None), Lease.until < now, Lease.holder == holder)
-    statement = (
-        sa.update(Lease)
-        .where(Lease.name == name, free)
-        .values(holder=holder, until=now + timedelta(seconds=seconds))
-        .returning(Lease.name)
-    )
     with transaction() as session:
+        now = database_now(session)
+        until = now + timedelta(seconds=seconds)
+        # A lease that ends later than a new one would is from before the clock was set back.
+        lapsed = sa.or_(Lease.until.is_(None), Lease.until < now, Lease.until > until + CLOCK_SLACK)
+        statement = (
+            sa.update(Lease)
+            .where(Lease.name == name, sa.or_(lapsed, Lease.holder == holder))
+            .values(holder=holder, until=until)
+            .returning(Lease.name)
+        )
         return session.scalar(statement) is not None
 
 

@@ -37,6 +37,15 @@ MESSAGES: dict[str, LazyString] = {
     "internal": _l("Something went wrong during the search. Try again."),
     "picture_gone": _l("The picture of this search is no longer stored. Upload it again."),
     "too_many_pending": _l("Several of your searches are still waiting. Try again when they have finished."),
+    "too_many_searches": _l(
+        "Too many searches from your network without an account. Wait a moment, or log in and try again."
+    ),
+    "visitor_storage_full": _l(
+        "The space for searches without an account is used up. Log in, or try again later."
+    ),
+    "storage_full": _l(
+        "The space for your pictures is used up. Delete searches from your history, then try again."
+    ),
     "queue_full": _l("Too many searches are waiting. Try again in a moment."),
 }
 FINAL = frozenset(

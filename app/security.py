@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Any
 
 from flask import Flask, Response, abort, request
+from werkzeug.exceptions import SecurityError
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.assets import ENDPOINT as STATIC
+from app.context import settings
 from app.extensions import csrf
 from config import Settings
 
@@ -35,6 +38,8 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 MULTIPART_OVERHEAD = 64 * 1024  # added by the form to the size of its picture
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 TWO_YEARS = 63_072_000
 SMALL_BODY = 64 * 1024
 # Werkzeug's parser reads 64 KB at a time and adds the rest of the previous read: with a limit of 64 KB it
@@ -45,38 +50,80 @@ TAKES_JSON = "accounts.check_password"
 WITHOUT_COOKIES = "api"  # uses bearer tokens and ignores cookies, so its requests cannot be forged
 
 
-def config(settings: Settings) -> dict[str, Any]:
+def config(chosen: Settings) -> dict[str, Any]:
     """Return Flask's settings for cookies, sizes and hosts."""
     return {
-        "SECRET_KEY": settings.secret_key,
+        "SECRET_KEY": chosen.secret_key,
         "SESSION_COOKIE_NAME": "vitrine_session",
         "SESSION_COOKIE_HTTPONLY": True,
         "SESSION_COOKIE_SAMESITE": "Lax",
-        "SESSION_COOKIE_SECURE": settings.production,
+        "SESSION_COOKIE_SECURE": chosen.production,
         "REMEMBER_COOKIE_NAME": "vitrine_remember",
         "REMEMBER_COOKIE_HTTPONLY": True,
         "REMEMBER_COOKIE_SAMESITE": "Lax",
-        "REMEMBER_COOKIE_SECURE": settings.production,
-        "MAX_CONTENT_LENGTH": settings.max_upload_mb * 2**20 + MULTIPART_OVERHEAD,
+        "REMEMBER_COOKIE_SECURE": chosen.production,
+        "MAX_CONTENT_LENGTH": chosen.max_upload_mb * 2**20 + MULTIPART_OVERHEAD,
         "MAX_FORM_MEMORY_SIZE": FORM_MEMORY,
         "MAX_FORM_PARTS": 32,
-        "TRUSTED_HOSTS": list(settings.trusted_hosts) or None,
         "WTF_CSRF_CHECK_DEFAULT": False,  # `_protect` decides
         "WTF_CSRF_TIME_LIMIT": None,  # a form is valid as long as its session
     }
 
 
+def _hosts(chosen: Settings) -> tuple[str, ...] | None:
+    """Return the host names to answer to, None for any.
+
+    On loopback only this machine's browsers can reach the site, and with them every page that they show: a
+    name of a stranger that leads to 127.0.0.1 (DNS rebinding) must not be answered. Behind a proxy the name
+    is the proxy's.
+    """
+    if chosen.trusted_hosts:
+        return chosen.trusted_hosts
+    if chosen.host in LOOPBACK and not chosen.proxy_hops:
+        return LOOPBACK_NAMES
+    return None
+
+
 def init_app(app: Flask) -> None:
     """Trust the configured number of proxies, check requests and set headers."""
-    settings: Settings = app.config["VITRINE"]
-    if settings.proxy_hops:
-        hops = settings.proxy_hops
+    chosen: Settings = app.config["VITRINE"]
+    if chosen.proxy_hops:
+        hops = chosen.proxy_hops
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     csrf.init_app(app)
+    app.before_request(_check_host)
     app.before_request(_limit_body)
     app.before_request(_refuse_json)
     app.before_request(_protect)
     app.after_request(_set_headers)
+
+
+def _check_host() -> None:
+    """Refuse host names that the site is not served under.
+
+    Probes ask by address, which no name of a stranger can stand for. ``/healthz`` answers under any name.
+    """
+    served = _hosts(settings())
+    name = _without_port(request.host)
+    if served is None or request.endpoint == "health.alive":
+        return
+    if request.blueprint == "health" and (name in LOOPBACK_NAMES or _is_address(name)):
+        return
+    if not any(name == each or (each.startswith(".") and f".{name}".endswith(each)) for each in served):
+        raise SecurityError(f"the host {name!r} is not served")
+
+
+def _without_port(host: str) -> str:
+    end = host.find("]") + 1 if host.startswith("[") else host.find(":")
+    return (host[:end] if end > 0 else host).lower()
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+    return True
 
 
 def _limit_body() -> None:

@@ -9,7 +9,7 @@ import sys
 import waitress
 from waitress.server import BaseWSGIServer
 
-from app import create_app, logging
+from app import create_app, logging, pairing, private_files, temporary
 from app.extensions import db
 from app.slow_clients import Channel
 from config import Settings, SettingsError, load_settings
@@ -31,6 +31,10 @@ def serve(settings: Settings) -> int:
     sys.setswitchinterval(SWITCH_SECONDS)
     logging.configure(settings)
     application = create_app(settings)
+    private_files.restrict(settings)
+    temporary.use_data_dir(settings)
+    with application.app_context():
+        pairing.check()
     try:
         server = waitress.create_server(
             application,
@@ -67,7 +71,8 @@ def _refuse(reason: str) -> int:
 
 def main() -> int:
     """Read the settings and serve."""
+    private_files.restrict_new_files()
     try:
         return serve(load_settings())
-    except SettingsError as error:
+    except (SettingsError, pairing.StrangerError) as error:
         return _refuse(str(error))

@@ -1,7 +1,7 @@
 """Fair timing of two implementations, in turn, in one process.
 
-The speed of a shared machine changes from one second to the next, so a single time tells little. Runs of ours
-and of the peer alternate; the results are the median of each, and the median of the ratios of each round.
+The speed of a shared machine changes from one second to the next, so a single measurement says little. Our
+runs and the peer's alternate; the results are the median of each, and the median of the ratios of all rounds.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def paired(
     ours(), peer()
     mine, other = [], []
     for turn in range(rounds):
-        # The order alternates, so that neither always runs with a cache that the other has filled.
+        # The order alternates, so that neither always finds the cache that the other has filled.
         for which in ("ours", "peer") if turn % 2 == 0 else ("peer", "ours"):
             time.sleep(pause)
             work, times = (ours, mine) if which == "ours" else (peer, other)

@@ -12,7 +12,7 @@ from bench.report import Report, Row, milliseconds
 from gallery.engines.exact import ExactEngine
 
 DIM, TOP = 768, 10
-CHECKED = 200_000  # vectors, up to which the result is compared with brute force in float64
+CHECKED = 200_000  # up to this many vectors, the result is compared with brute force in float64
 BURST = 7  # searches in a row: the first after a pause is slower, in both libraries
 SECTION = "Search"
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from gallery.errors import StoreError
+from gallery.folders import open_below
 
 ATTRIBUTION_FILE = "ATTRIBUTION.txt"
 """Authors and licence of the pictures; the site shows this text on every page."""
@@ -52,7 +53,7 @@ def is_demo(root: Path) -> bool:
 
 def _read(path: Path) -> str:
     try:
-        with path.open("rb") as file:
+        with open_below(path.parent, path.name) as file:
             return file.read(_MAX_BYTES).decode("utf-8", "replace").strip()
     except FileNotFoundError:
         return ""

@@ -15,7 +15,7 @@ import os
 import time
 import zipfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -23,10 +23,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gallery.about import read_attribution
-from gallery.catalog import Item, item_id
+from gallery.catalog import Catalog, Item, item_id
 from gallery.encoding import Progress
-from gallery.errors import StoreError
+from gallery.errors import IndexMissingError, PathRefusedError, StoreError
 from gallery.files import writing
+from gallery.folders import check_root
 from gallery.locks import exclusive
 from gallery.reading import load, reason
 from gallery.scanning import FileIssue
@@ -96,6 +97,7 @@ def import_npz(
     model: str,
     fingerprint: Fingerprint,
     thumbnails_dir: Path,
+    private: Collection[Path] = (),
     progress: Progress | None = None,
 ) -> Imported:
     """Make a new generation from features that were computed elsewhere.
@@ -110,12 +112,14 @@ def import_npz(
     index_dir : Path
         The index.
     root : Path, optional
-        Folder that relative paths are relative to and that contains absolute ones. By default, the deepest
-        folder that contains all paths, which must then be absolute.
+        Folder that relative paths are relative to and that contains absolute ones. By default, the folder of
+        the index in use: the file itself must not choose what the site shows.
     model, fingerprint
         Of the encoder in use.
     thumbnails_dir : Path
         Where thumbnails of the existing pictures are written.
+    private : collection of Path
+        Folders that must not be shown; see `gallery.folders.check_root`.
     progress : callable, optional
         Called with the number of pictures done and the number of all pictures.
 
@@ -124,12 +128,13 @@ def import_npz(
     IndexBusyError
         Another process is writing the index.
     StoreError
-        The file is of another kind, D differs, a feature has no direction, or a path is repeated or leads
-        out of the root.
+        The file is of another kind, D differs, a feature has no direction, there is no root or it may not be
+        a gallery, or a path is repeated or leads out of it.
     """
     features, texts = _read_npz(source, fingerprint.dim)
     _check_directions(features, texts)
-    root, paths = _relative(texts, root)
+    root, paths = _relative(texts, root or _root_in_use(index_dir, texts))
+    check_root(root, private)
     order = sorted(range(len(paths)), key=paths.__getitem__)
     blocks = (unit(features[order[start : start + _ROWS]]) for start in range(0, len(order), _ROWS))
     thumbnails, items, absent = Thumbnails(thumbnails_dir), list[Item](), list[FileIssue]()
@@ -199,19 +204,31 @@ def _check_directions(features: NDArray[np.floating], texts: Sequence[str]) -> N
             )
 
 
-def _relative(texts: Sequence[str], root: Path | None) -> tuple[Path, list[str]]:
+def _relative(texts: Sequence[str], root: Path) -> tuple[Path, list[str]]:
     """Return the root and the paths relative to it."""
     given = [_posix(text) for text in texts]
-    if root is None:
-        if not all(path.is_absolute() for path in given):
-            raise StoreError("The paths are relative: pass --root, the folder they are relative to.")
-        root = Path(os.path.commonpath([path.parent for path in given]))
     root = root.expanduser().absolute()
     paths = [_inside(path, (root, root.resolve())) for path in given]
     repeated = [path for path, times in Counter(paths).items() if times > 1]
     if repeated:
         raise StoreError(f"The path {repeated[0]!r} is repeated.")
     return root.resolve(), paths
+
+
+def _root_in_use(index_dir: Path, texts: Sequence[str]) -> Path:
+    """Return the gallery's folder, which somebody named before."""
+    try:
+        with Catalog.open(index_dir) as catalog:
+            return Path(catalog.manifest.root)
+    except IndexMissingError as error:
+        given = [_posix(text) for text in texts]
+        common = ""
+        if all(path.is_absolute() for path in given):
+            common = f" All paths are in {os.path.commonpath([path.parent for path in given])}."
+        raise StoreError(
+            "Pass --root, the folder with the pictures; everybody who can open the site can see them."
+            f"{common}"
+        ) from error
 
 
 def _posix(text: str) -> PurePosixPath:
@@ -236,13 +253,11 @@ def _inside(path: PurePosixPath, roots: Sequence[Path]) -> str:
 def _item(root: Path, path: str, thumbnails: Thumbnails) -> tuple[Item, str]:
     """Return an item filled from its file; without a usable file, an item with only a path, and why."""
     bare = Item(item_id(path), path, "", 0, 0, 0, 0, "")
-    if not Path(os.path.realpath(root / path)).is_relative_to(root):
-        return bare, "a link out of the folder"
     try:
         file, sha256, data = load(root, path)
         info = probe(data)
         if not thumbnails.complete(sha256, info.format):
             thumbnails.make(sha256, info.format, open_rgb(data))
-    except (OSError, PictureError, MemoryError) as error:
+    except (OSError, PathRefusedError, PictureError, MemoryError) as error:
         return bare, reason(error)
     return Item(bare.id, path, sha256, file.size, file.mtime, info.width, info.height, info.format), ""

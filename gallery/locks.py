@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from gallery.errors import IndexBusyError
 from model.files import try_lock
 
 _LOCK = "lock"
+_ID_SECONDS = 1.0
 
 
 @contextlib.contextmanager
@@ -32,12 +34,25 @@ def exclusive(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / _LOCK).open("a+") as file:
         if not try_lock(file):
-            file.seek(0)
-            holder = file.read(20).strip() or "unknown"
-            raise IndexBusyError(
-                f"Another process (id {holder}) is writing {folder}; wait until it has ended."
-            )
+            holder = _holder(folder / _LOCK)
+            raise IndexBusyError(f"Another process{holder} is writing {folder}; wait until it has ended.")
         file.truncate(0)
         file.write(f"{os.getpid()}\n")
         file.flush()
-        yield
+        try:
+            yield
+        finally:
+            file.truncate(0)
+
+
+def _holder(path: Path) -> str:
+    """Return the holder's process id in words, or nothing if it does not write it in time.
+
+    A process that has just taken the lock writes its id a moment later.
+    """
+    deadline = time.monotonic() + _ID_SECONDS
+    while time.monotonic() < deadline:
+        if text := path.read_text().strip():
+            return f" (id {text[:20]})"
+        time.sleep(0.01)
+    return ""

@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from gallery.errors import PathRefusedError
+from gallery.folders import open_below
 from gallery.scanning import CandidateFile, FileIssue, change_time
 from gallery.thumbnails import Thumbnails
 from model.errors import PictureError
@@ -114,7 +116,7 @@ class PictureReader:
         """Read one file; a file that cannot be used gives a result with a reason, not an exception."""
         try:
             file, sha256, data = load(self._root, file.path)
-        except (OSError, PictureError, MemoryError) as error:
+        except (OSError, PathRefusedError, PictureError, MemoryError) as error:
             return ReadResult(file, reason=reason(error))
         if not self._claim(sha256):
             return ReadResult(file, sha256)
@@ -163,12 +165,14 @@ def load(root: Path, path: str) -> tuple[CandidateFile, str, bytes]:
     ------
     OSError
         The file cannot be read.
+    PathRefusedError
+        The path leads out of the folder, or it is not a regular file.
     MemoryError
         There is not enough memory for the file.
     PictureError
         ``too_large``: more than `MAX_FILE_BYTES`. For large files also the errors of `model.pictures.probe`.
     """
-    with (root / path).open("rb") as file:
+    with open_below(root, path) as file:
         status = os.fstat(file.fileno())
         if status.st_size > PROBED_FIRST_BYTES:
             probe(file)
@@ -179,10 +183,12 @@ def load(root: Path, path: str) -> tuple[CandidateFile, str, bytes]:
     return CandidateFile(path, len(data), change_time(status)), hashlib.sha256(data).hexdigest(), data
 
 
-def reason(error: OSError | PictureError | MemoryError) -> str:
+def reason(error: OSError | PathRefusedError | PictureError | MemoryError) -> str:
     """Describe in one line why a file cannot be used."""
     if isinstance(error, MemoryError):
         return "out_of_memory: there is not enough memory for this picture"
     if isinstance(error, PictureError):
         return f"{error.code}: {error}"
+    if isinstance(error, PathRefusedError):
+        return str(error)
     return "missing" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror or error}"

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from gallery.about import ABOUT_FILES
 from gallery.errors import StoreError
+from gallery.folders import check_root, identity
 
 # Only suffixes that no picture has: any other file is judged by its content, not by its name.
 # fmt: off
@@ -110,9 +111,8 @@ def scan(
     """
     if not root.is_dir():
         raise StoreError(f"{root} is not a folder.")
-    excluded = {identity for folder in exclude if (identity := _identity(folder)) is not None}
-    if _identity(root) in excluded:
-        raise StoreError(f"{root} contains Vitrine's own data; choose another folder for the pictures.")
+    check_root(root, exclude)
+    excluded = {found for folder in exclude if (found := identity(folder)) is not None}
     candidates: list[CandidateFile] = []
     skipped: list[FileIssue] = []
     for entry in _files(root, excluded, skipped, name_matcher(ignore)):
@@ -158,17 +158,8 @@ def _files(
             if not entry.is_dir(follow_symlinks=False):
                 if entry.name not in ABOUT_FILES:
                     yield entry
-            elif _identity(Path(entry.path)) not in excluded:
+            elif identity(Path(entry.path)) not in excluded:
                 folders.append(Path(entry.path))
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    """Return device and inode of a file or folder, or None if it cannot be examined."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
 
 
 def _examine(
@@ -184,7 +175,7 @@ def _examine(
             return FileIssue(shown, "a link out of the folder")
         if target.is_dir():
             return FileIssue(shown, "a link to a folder")
-        if any(_identity(folder) in excluded for folder in target.parents if folder.is_relative_to(root)):
+        if any(identity(folder) in excluded for folder in target.parents if folder.is_relative_to(root)):
             return FileIssue(shown, "a link into Vitrine's own data")
     suffix = PurePosixPath(entry.name).suffix.lower()
     if suffix in _OTHER_SUFFIXES:

@@ -64,7 +64,7 @@ class Store(Closable):
     @classmethod
     def open(
         cls,
-        index_dir: Path,
+        index_dir: Path | str,
         *,
         expected: Fingerprint | None = None,
         verify: Verify = "full",
@@ -74,7 +74,7 @@ class Store(Closable):
 
         Parameters
         ----------
-        index_dir : Path
+        index_dir : Path or str
             The index.
         expected : Fingerprint, optional
             Of the encoder that will encode the queries.
@@ -96,7 +96,7 @@ class Store(Closable):
                 raise _mismatch(generation)
             return store
 
-        return open_current(index_dir, use)
+        return open_current(Path(index_dir), use)
 
     def __len__(self) -> int:
         return len(self.catalog)

@@ -1,7 +1,7 @@
 """DINOv2 in pure NumPy: pictures in, feature vectors out.
 
 >>> from model import load_encoder
->>> encoder = load_encoder("model/bundled/vitrine-compact.safetensors")
+>>> encoder = load_encoder("model/bundled/vitrine-small.safetensors")
 >>> features = encoder.encode(["cat.jpg", "dog.jpg"])
 
 `model.encoder` is the place to start reading, then `model.network`. The package imports nothing of the rest

@@ -25,7 +25,7 @@ MAX_DIFFERENCE = 1e-4
 
 
 class NoReferenceError(VitrineError):
-    """There is no reference to compare with, or it does not fit."""
+    """There is no reference to compare with, or it does not match the pictures."""
 
     code = "no_reference"
 

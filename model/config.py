@@ -23,7 +23,7 @@ STORAGE_TYPES: tuple[StorageType, ...] = get_args(StorageType)
 HIGHEST_MAX_PIXELS = 120_000_000
 """Pixels that may be decoded at most: they take 1.5 GB, all the memory that one search may use."""
 
-HEAD_WIDTH = 64  # in every DINOv2; no tensor tells the number of heads
+HEAD_WIDTH = 64  # in every DINOv2; the tensors do not show the number of heads
 CHANNELS = 3
 LAYER_NORM_EPS = 1e-6
 

@@ -85,7 +85,7 @@ class Encoder:
 
     @property
     def positions(self) -> PositionMode:
-        """Whose interpolation of position embeddings is matched: ``official`` or ``transformers``."""
+        """How position embeddings are interpolated: ``official`` or ``transformers``."""
         return self._vit.positions
 
     @property
@@ -198,7 +198,7 @@ class Encoder:
 
     @staticmethod
     def open(images: Iterable[Picture]) -> Iterator[Image.Image]:
-        """Open pictures one after the other, and pass on those that are open.
+        """Yield pictures one after the other, opening those that are given as paths.
 
         Parameters
         ----------

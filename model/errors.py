@@ -21,7 +21,7 @@ class VitrineError(Exception):
 
 
 class CheckpointError(VitrineError):
-    """A checkpoint cannot be read or written, or is not the Vision Transformer that it should be."""
+    """A checkpoint cannot be read or written, or does not contain the expected Vision Transformer."""
 
     code = "no_weights"
 
@@ -54,11 +54,11 @@ class PictureError(VitrineError):
         self.code = code
 
     def __reduce__(self) -> tuple[type[PictureError], tuple[str, str]]:
-        """Pickle with the code, which `args` lacks, so that the error can come back from another process."""
+        """Pickle with the code, which `args` lacks, so that another process can return the error."""
         return type(self), (self.code, str(self))
 
 
 class DownloadError(VitrineError):
-    """A download failed; the message says in one line why, and what can be done by hand."""
+    """A download failed; the message gives, in one line, the reason and the manual alternative."""
 
     code = "download"

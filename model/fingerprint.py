@@ -34,7 +34,7 @@ class Fingerprint:
     dim: int
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the four values as a dictionary that JSON can hold."""
+        """Return the four values as a dictionary that can be written as JSON."""
         return asdict(self)
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Which version of Vitrine this is. `pyproject.toml` says so, and nothing else does."""
+"""The version of Vitrine, which `pyproject.toml` alone defines."""
 
 from __future__ import annotations
 

@@ -135,7 +135,7 @@ def main() -> int:
 
 def _installed(environment: Path, lock: Path) -> bool:
     stamp = _read(environment / STAMP)
-    # The lock file of the tests contains that of a run, with the same versions.
+    # requirements-dev.lock contains requirements.lock, with the same versions.
     covering = (lock, DEV_LOCK) if lock == RUN_LOCK else (lock,)
     return (environment / "bin" / "python").exists() and any(
         stamp.get(each.name) == _digest(each) for each in covering

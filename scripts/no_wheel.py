@@ -1,4 +1,4 @@
-"""The build backend that `pyproject.toml` names: it refuses, in one line.
+"""A build backend that refuses to build and says why in one line.
 
 Vitrine is an application that runs from its checkout. A wheel of it would put top-level packages called
 ``app`` and ``model`` into somebody's environment, without the templates and the migrations.
@@ -13,7 +13,7 @@ REASON = "Vitrine is an application that runs from its checkout and cannot be pa
 
 
 def refuse(*_arguments: object, **_settings: object) -> NoReturn:
-    """End with the reason; pip shows it."""
+    """Exit with the reason, which pip prints."""
     sys.exit(REASON)
 
 

@@ -61,7 +61,7 @@ class Install:
                 step.update(f"{self._state(before)} ({time.monotonic() - started:.0f} s)")
                 time.sleep(_TICK)
         finally:
-            process.wait()  # on Ctrl-C the terminal has told pip as well
+            process.wait()  # on Ctrl-C, pip has received the signal as well
         for thread in threads:
             thread.join(1.0)
         return process.returncode == 0

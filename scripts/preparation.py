@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from flask import Flask
 from flask_migrate import upgrade
 
+from app import pairing
 from app.extensions import db
 from config import BUNDLED_MODEL, FORMER_MODEL, ROOT, Settings
 from gallery import demo
@@ -86,8 +87,11 @@ def migrate(app: Flask) -> None:
     try:
         with Step("Database") as step, app.app_context():
             upgrade()
+            pairing.check()
             db.engine.dispose()
             step.finish(f"ready ({db.engine.dialect.name})")
+    except pairing.StrangerError as error:
+        raise StartError(str(error)) from error
     except sa.exc.SQLAlchemyError as error:
         reason = str(getattr(error, "orig", error)).strip().splitlines()[0]
         raise StartError(f"the database is not usable ({reason}): check DATABASE_URL") from error
@@ -107,10 +111,7 @@ def index(settings: Settings, environ: Mapping[str, str]) -> None:
     """Index GALLERY if set; otherwise, if these weights have no index, the gallery in use or the demo."""
     given = environ.get("GALLERY", "").strip()
     if given:
-        folder = Path(given).expanduser()
-        if not folder.is_dir():
-            raise StartError(f"GALLERY={given} is not a folder")
-        _in_own_process("index", str(folder))
+        _index_given(settings, given)
         return
     found = _manifest(settings.index_dir)
     place = settings.data_dir / "demo"
@@ -128,6 +129,17 @@ def index(settings: Settings, environ: Mapping[str, str]) -> None:
     if earlier is not None and not same:
         _say_why(settings, earlier)
     _in_own_process("index", str(root))
+
+
+def _index_given(settings: Settings, given: str) -> None:
+    folder = Path(given).expanduser().resolve()
+    if folder.is_dir():
+        _in_own_process("index", str(folder))
+        return
+    found = _manifest(settings.index_dir)
+    if found is None or found.root != str(folder):
+        raise StartError(f"GALLERY={given} is not a folder")
+    Step("Index").finish(f"{folder} is missing, perhaps not mounted: {found.count:,} pictures stay indexed")
 
 
 def _say_why(settings: Settings, earlier: Manifest) -> None:

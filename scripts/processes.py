@@ -76,7 +76,7 @@ class Processes:
         self._running[name] = Running(command, self._spawn(name, command), time.monotonic())
 
     def revive(self) -> None:
-        """Restart processes that have died; to be called often.
+        """Restart processes that have died. Call this often.
 
         Raises
         ------

@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 import redis
 
@@ -94,7 +95,7 @@ class RedisServer:
     ) -> None:
         self.directory = directory
         self.socket = socket
-        self.url = f"unix://{socket}"
+        self.url = f"unix://{quote(str(socket))}"
         self.process: subprocess.Popen[bytes] | None = None
         self._options = options
         self._inherited = inherited

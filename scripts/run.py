@@ -14,7 +14,7 @@ from flask import Flask
 from redis import Redis
 from redis.exceptions import RedisError
 
-from app import create_app, queue
+from app import create_app, private_files, queue, utf8
 from app.redis_policy import eviction_problem
 from config import ROOT, Settings, SettingsError, load_settings, redis_address_file
 from scripts import preparation
@@ -41,6 +41,8 @@ class Interrupted(BaseException):
 
 def main() -> int:
     """Run until a signal comes; return the exit status."""
+    utf8.ensure()
+    os.environ["PYTHONUTF8"] = "1"  # for the processes that this one starts
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:
@@ -59,6 +61,7 @@ def main() -> int:
 
 def _run(stack: ExitStack) -> int:
     os.environ.setdefault("LOG_LEVEL", "WARNING")
+    private_files.restrict_new_files()
     settings = load_settings()
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     # Before the port is checked: an earlier run in this place may still be ending.
@@ -73,6 +76,7 @@ def _run(stack: ExitStack) -> int:
         require_redis_server()
     preparation.check_disk(settings)
     app = create_app(settings)
+    private_files.restrict(settings)
     preparation.migrate(app)
     preparation.weights(settings, os.environ)
     preparation.index(settings, os.environ)
@@ -178,8 +182,10 @@ def _ready(app: Flask) -> bool:
 
 
 def _address(settings: Settings) -> str:
-    everywhere = settings.host in ("0.0.0.0", "::")  # noqa: S104
-    host = "127.0.0.1" if everywhere else f"[{settings.host}]" if ":" in settings.host else settings.host
+    everywhere = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104
+    if settings.host in everywhere:
+        return f"http://{everywhere[settings.host]}:{settings.port}"
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
     return f"http://{host}:{settings.port}"
 
 

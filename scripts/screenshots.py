@@ -1,4 +1,4 @@
-"""Take the pictures of the README from a running Vitrine.
+"""Take the README's screenshots of a running Vitrine.
 
     python -m scripts.screenshots http://127.0.0.1:8000 PICTURE docs/screenshots
 
@@ -19,8 +19,8 @@ PATIENCE = 30_000  # milliseconds that a search may take
 
 
 def main() -> None:
-    """Search with the picture, and photograph the pages in both themes, both languages and on a phone."""
-    parser = argparse.ArgumentParser(description="Take the pictures of the README from a running Vitrine.")
+    """Search with the picture, and take screenshots in both themes, both languages and on a phone."""
+    parser = argparse.ArgumentParser(description="Take the README's screenshots of a running Vitrine.")
     parser.add_argument("address")
     parser.add_argument("picture", type=Path)
     parser.add_argument("folder", type=Path)
@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def take(browser: Browser, options: dict[str, object], address: str, picture: Path, prefix: Path) -> None:
-    """Photograph the home page and the results of a search."""
+    """Take screenshots of the home page and of the results of a search."""
     context = browser.new_context(**{"locale": "en-GB", **options})  # type: ignore[arg-type]
     page = context.new_page()
     page.goto(address)
@@ -52,7 +52,7 @@ def take(browser: Browser, options: dict[str, object], address: str, picture: Pa
 
 
 def photograph(page: Page, prefix: Path, name: str) -> None:
-    """Wait until all pictures in sight have come, then keep the page's visible part."""
+    """Wait until all visible pictures have loaded, then save the visible part of the page."""
     page.wait_for_load_state("networkidle")
     page.screenshot(path=prefix.with_name(f"{prefix.name}-{name}.png"), animations="disabled")
 

@@ -1,7 +1,7 @@
 """The steps of ``make run`` on the terminal, as an aligned list; stdlib only.
 
-On a terminal the line of the current step shows its progress. In a file or a pipe each step is a line when it
-ends, and a long one prints its progress now and then.
+On a terminal the line of the current step shows its progress. In a file or a pipe, each step prints one line
+when it ends, and a long step also prints its progress now and then.
 """
 
 from __future__ import annotations

@@ -35,6 +35,9 @@ def settings(tmp_path: Path, **environ: str) -> object:
         ("DATABASE_URL", "sqlite:///"),
         ("SECRET_KEY", "short"),
         ("PREPROCESS", "squash"),
+        ("TRUSTED_HOSTS", "https://pictures.example.org"),
+        ("TRUSTED_HOSTS", "pictures.example.org:8000"),
+        ("TRUSTED_HOSTS", "localhost, *"),
     ],
 )
 def test_a_senseless_value_is_named_with_the_mend(tmp_path: Path, name: str, value: str) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from config import ROOT
 
-ROWS = set(range(1, 51))
+ROWS = {*range(1, 55), *range(71, 75)}
 PACKAGES = (ROOT / "tests" / "faults", ROOT / "tests" / "security")
 LISTED = re.compile(r"^\| (\d+) \|.*\| `(test_\w+\.py)`", re.MULTILINE)
 

@@ -21,6 +21,7 @@ LIGHT = (
     "gallery.errors",
     "gallery.generations",
     "gallery.locks",
+    "gallery.originals",
     "model.config",
     "model.errors",
     "model.files",

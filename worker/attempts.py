@@ -11,14 +11,23 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, undefer
 
-from app.database import Search, SearchKind, SearchResult, SearchStage, SearchStatus, Upload, utcnow
+from app.database import (
+    Search,
+    SearchKind,
+    SearchResult,
+    SearchStage,
+    SearchStatus,
+    Upload,
+    database_now,
+    utcnow,
+)
 from app.transactions import transaction
 from app.uploads import storage
 
@@ -29,7 +38,7 @@ PICTURE_CODES = frozenset({"broken", "too_many_pixels", "unsupported_format", "u
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt at a search: what is needed to renew its lease, or to give it up."""
+    """One attempt at a search, with everything needed to renew its lease or to give up."""
 
     search_id: uuid.UUID
     attempt: int
@@ -67,8 +76,8 @@ class Hit(NamedTuple):
 
 def claim(search_id: uuid.UUID, lease_seconds: float) -> Claim | None:
     """Begin an attempt; return None if the search was deleted, is running already or has ended."""
-    now = utcnow()
     with transaction() as session:
+        now = database_now(session)
         taken = update_rows(
             session,
             Search.id == search_id,
@@ -98,12 +107,12 @@ def claim(search_id: uuid.UUID, lease_seconds: float) -> Claim | None:
 
 def set_stage(claim: Attempt, stage: SearchStage) -> bool:
     """Record the stage of the attempt and renew its lease; return False if the claim no longer holds."""
-    return _fenced(claim, stage=stage, lease_until=_lease(claim))
+    return _renewed(claim, stage=stage)
 
 
 def renew(claim: Attempt) -> bool:
     """Renew the lease of an attempt; return False if the claim no longer holds."""
-    return _fenced(claim, lease_until=_lease(claim))
+    return _renewed(claim)
 
 
 def finish(
@@ -185,6 +194,28 @@ def retry_later(claim: Attempt, code: str = WORKER_LOST) -> bool:
     return _fenced(claim, **waiting())
 
 
+def give_back(attempt: Attempt) -> bool:
+    """Return the search to the queue as if the attempt had not begun, because an outage prevented it.
+
+    The caller must have stopped working on it. Also works after the lease has lapsed, until somebody else has
+    claimed the search.
+
+    Returns
+    -------
+    bool
+        False if the search was claimed again, has ended or was deleted.
+    """
+    with transaction() as session:
+        return update_rows(
+            session,
+            Search.id == attempt.search_id,
+            Search.attempt == attempt.attempt,
+            Search.status.in_((SearchStatus.RUNNING, SearchStatus.QUEUED)),
+            attempt=Search.attempt - 1,
+            **waiting(),
+        )
+
+
 def update_rows(session: Session, *conditions: sa.ColumnElement[bool], **values: Any) -> bool:
     """Update the searches that meet all conditions; return whether there was one."""
     statement = sa.update(Search).where(*conditions).values(**values).returning(Search.id)
@@ -214,8 +245,10 @@ def _fenced(claim: Attempt, **values: Any) -> bool:
         return update_rows(session, *_holds(claim), **values)
 
 
-def _lease(claim: Attempt) -> datetime:
-    return utcnow() + timedelta(seconds=claim.lease_seconds)
+def _renewed(claim: Attempt, **values: Any) -> bool:
+    with transaction() as session:
+        until = database_now(session) + timedelta(seconds=claim.lease_seconds)
+        return update_rows(session, *_holds(claim), lease_until=until, **values)
 
 
 def _picture(upload: Upload | None) -> Path | None:
@@ -250,6 +283,7 @@ def _keep(
         return []
     replaced = upload.files
     upload.stored_name, upload.preview_name = None, preview
+    upload.size = storage.path_of(preview).stat().st_size  # what counts against a quota
     return replaced
 
 

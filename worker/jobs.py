@@ -19,7 +19,7 @@ from app.uploads import storage
 from model import pictures
 from model.errors import PictureError, VitrineError
 from model.pictures import copies
-from worker import attempts
+from worker import attempts, outages
 from worker.limits import Overrun
 from worker.runtime import Runtime, current
 
@@ -49,8 +49,8 @@ class Query(NamedTuple):
 def run_search(search_id: str) -> None:
     """Carry out one search and write its outcome to its row.
 
-    If the database is unavailable or the disk is full, nothing is written. The lease then lapses after a few
-    seconds, and the search is tried again.
+    If the database is unavailable or the disk is full, the search returns to the queue and the attempt does
+    not count. If not even that can be written, the worker does it when the database is back.
 
     Parameters
     ----------
@@ -63,7 +63,22 @@ def run_search(search_id: str) -> None:
             _claim_and_search(runtime, search_id)
         except (OperationalError, PoolTimeoutError, OSError) as error:
             log.warning("search postponed", extra={"search": search_id, "error": type(error).__name__})
+            if outages.is_outage(error) and not _give_back(runtime, search_id):
+                return  # the slot keeps the attempt
         runtime.slot.release()
+
+
+def _give_back(runtime: Runtime, search_id: str) -> bool:
+    """Return the search to the queue after an outage; return False if that cannot be written either."""
+    runtime.slot.report_outage()
+    number = runtime.slot.held()
+    if number is None:
+        return True  # the outage prevented the claim
+    try:
+        attempts.give_back(attempts.Attempt(uuid.UUID(search_id), number, LEASE_SECONDS))
+    except (OperationalError, PoolTimeoutError):
+        return False
+    return True
 
 
 def _claim_and_search(runtime: Runtime, search_id: str) -> None:

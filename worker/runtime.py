@@ -34,9 +34,10 @@ class AttemptSlot:
     """
 
     _FORMAT = struct.Struct("q")
+    _OUTAGE = struct.Struct("?")
 
     def __init__(self) -> None:
-        self._memory = mmap.mmap(-1, self._FORMAT.size)
+        self._memory = mmap.mmap(-1, self._FORMAT.size + self._OUTAGE.size)
 
     def hold(self, attempt: int) -> None:
         """Store the number of the current attempt."""
@@ -50,6 +51,14 @@ class AttemptSlot:
         """Return the number of the current attempt, if any."""
         attempt: int = self._FORMAT.unpack_from(self._memory)[0]
         return attempt or None
+
+    def report_outage(self, met: bool = True) -> None:
+        """Record whether disk or database were unavailable to the search."""
+        self._OUTAGE.pack_into(self._memory, self._FORMAT.size, met)
+
+    def met_outage(self) -> bool:
+        """Return whether disk or database were unavailable to the search."""
+        return bool(self._OUTAGE.unpack_from(self._memory, self._FORMAT.size)[0])
 
 
 class Runtime:

@@ -43,6 +43,7 @@ HEARTBEAT = 3  # seconds between renewals of the lease, and between heartbeats t
 HEARTBEAT_TTL = 10  # seconds after which the job of a silent worker counts as abandoned
 DEQUEUE_TIMEOUT = 2
 WORKER_TTL = 20
+GIVE_BACK_SECONDS = 60.0  # after an outage of the database; then the lease lapses, and the attempt counts
 KILL_GRACE = 5  # seconds beyond the job's time limit until its process is killed
 
 log = logging.getLogger(__name__)
@@ -111,6 +112,7 @@ class SearchWorker(Worker):
         """Carry out a search in a forked process and make sure that its outcome is in its row."""
         job.timeout = self.runtime.settings.job_timeout
         self.runtime.slot.release()
+        self.runtime.slot.report_outage(False)
         self._forked, self._overran = time.monotonic(), False
         try:
             super().execute_job(job, queue)
@@ -119,6 +121,8 @@ class SearchWorker(Worker):
             raise StopRequested from error
         finally:
             self._settle(job.id)
+        if self.runtime.slot.met_outage():
+            raise StopRequested  # the supervisor starts a searcher when the outage is over
 
     def fork_work_horse(self, job: Job, queue: Queue) -> None:
         """Fork with the newest index and no open database connection: processes cannot share one."""
@@ -168,7 +172,7 @@ class SearchWorker(Worker):
         self._forget(job, queue, execution)
 
     def handle_exception(self, job: Job, *exc_info: Any) -> None:
-        """Log an error of RQ or the database without its message, which RQ would write out."""
+        """Log an error of RQ or the database without its message, which RQ would include."""
         log.error("job failed", extra={"search": job.id}, exc_info=exc_info)
 
     def request_force_stop(self, signum: int, frame: FrameType | None) -> None:
@@ -195,6 +199,9 @@ class SearchWorker(Worker):
         attempt = self._current_attempt(search_id)
         if attempt is None:
             return
+        if self.runtime.slot.met_outage():
+            self._give_back(attempt)
+            return
         try:
             with self.runtime.app.app_context():
                 if self._overran:
@@ -203,6 +210,20 @@ class SearchWorker(Worker):
                     attempts.retry_later(attempt)
         except sa.exc.SQLAlchemyError as error:  # the lease lapses, and the reconciler does the same
             log.warning("search was not returned to the queue", extra={"error": type(error).__name__})
+
+    def _give_back(self, attempt: attempts.Attempt) -> None:
+        """Return the search to the queue when the database can be written; the attempt does not count."""
+        until, pause = time.monotonic() + GIVE_BACK_SECONDS, 0.5
+        while time.monotonic() < until and os.getppid() == self._parent:
+            try:
+                with self.runtime.app.app_context():
+                    attempts.give_back(attempt)
+            except sa.exc.SQLAlchemyError:
+                time.sleep(pause)
+                pause = min(2 * pause, 4.0)
+            else:
+                return
+        log.warning("search was not returned to the queue", extra={"search": str(attempt.search_id)})
 
     def _forget(self, job: Job, queue: Queue, execution: Execution | None) -> None:
         taken = IntermediateQueue(queue.key, self.connection)

@@ -16,7 +16,7 @@ from types import FrameType
 from redis.exceptions import RedisError
 
 from app.redis_policy import eviction_problem
-from worker import reconciler
+from worker import outages, reconciler
 from worker.connection import connect
 from worker.runtime import Runtime, use
 from worker.searcher import KILL_GRACE, SearchWorker
@@ -67,6 +67,7 @@ class Supervisor:
         self._settings = runtime.settings
         self._redis = connect(self._settings.redis_url)
         self._redis_checked, self._redis_available = float("-inf"), True
+        self._outage, self._outage_checked, self._outage_pause = "", float("-inf"), FIRST_PAUSE
         self._signals = 0
         self._signals_handled = 0
         self._deadline = float("inf")
@@ -114,13 +115,17 @@ class Supervisor:
             if role.process is not None and not role.process.is_alive():
                 status = role.process.exitcode
                 role.died(time.monotonic())
-                if not self._signals_handled:
+                if status == outages.STATUS:
+                    self._outage = self._outage or "a search met one"
+                elif not self._signals_handled:
                     log.warning("process ended", extra={"role": role.name, "status": status})
 
     def _start_missing(self) -> None:
         now = time.monotonic()
         missing = [role for role in self._roles if role.process is None and now >= role.not_before]
         if any(role.needs_redis for role in missing) and not self._redis_ready(now):
+            missing = [role for role in missing if not role.needs_redis]
+        if self._outage and any(role.needs_redis for role in missing) and not self._outage_over(now):
             missing = [role for role in missing if not role.needs_redis]
         if not missing or self._signals_handled:
             return
@@ -129,6 +134,21 @@ class Supervisor:
             role.started = time.monotonic()
             role.process = _fork(role)
         self._runtime.close()
+
+    def _outage_over(self, now: float) -> bool:
+        """Check disk and database, with growing pauses; log only changes."""
+        if now - self._outage_checked < self._outage_pause:
+            return False
+        found = outages.problem(self._runtime.app)
+        self._outage_checked = time.monotonic()
+        if not found:
+            log.warning("the outage is over: searches continue")
+            self._outage, self._outage_pause = "", FIRST_PAUSE
+            return True
+        if found != self._outage:
+            log.error("searches pause: %s", found)
+        self._outage, self._outage_pause = found, min(2 * self._outage_pause, LONGEST_PAUSE)
+        return False
 
     def _redis_ready(self, now: float) -> bool:
         """Check Redis at most once per `REDIS_PAUSE` seconds; log only changes."""
@@ -181,6 +201,8 @@ def _search(runtime: Runtime) -> None:
     use(runtime)
     try:
         SearchWorker(runtime).work(logging_level="WARNING")
+        if runtime.slot.met_outage():
+            sys.exit(outages.STATUS)
     except RedisError as error:
         log.warning("redis is not available", extra={"error": type(error).__name__})
         sys.exit(75)

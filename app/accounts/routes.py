@@ -10,7 +10,8 @@ from flask_babel import gettext as _
 from flask_login import current_user, login_required
 from wtforms import Field
 
-from app.accounts import passwords, service, sessions, throttle, tokens
+from app import throttle
+from app.accounts import passwords, service, sessions, tokens
 from app.accounts.forms import DeleteForm, LoginForm, PasswordForm, SignupForm, TokenForm
 from app.errors import ThrottledError
 from app.extensions import login_manager
@@ -167,9 +168,12 @@ def ask_to_log_in() -> ResponseReturnValue:
 
 def _confirmed(password: Field) -> bool:
     """Return whether the account's password was given; if not, put an error on the field."""
-    if service.authenticate(current_user.name, password.data) is not None:
-        return True
-    password.errors = [_("Incorrect password.")]
+    try:
+        if service.confirm(current_user.id, current_user.session_id, password.data):
+            return True
+        password.errors = [_("Incorrect password.")]
+    except ThrottledError as throttled:
+        password.errors = [throttled.message]
     return False
 
 

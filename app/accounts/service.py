@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from app.accounts import names, passwords, throttle
+from app import throttle
+from app.accounts import devices, names, passwords
 from app.database import Owner, Search, Upload, User, UserSession
 from app.extensions import db
 from app.searches.deletion import drop
@@ -49,22 +50,52 @@ def create(name: str, password: str) -> Account:
 def authenticate(name: str, password: str) -> Account | None:
     """Return the account if the name and password are correct; unknown names take the same time.
 
+    Strangers share the buckets of the account and of their address. A known device has its own bucket, so
+    that strangers cannot lock the owner out.
+
     Raises
     ------
     app.errors.ThrottledError
         Too many attempts for this name or from this address.
     """
-    buckets = [throttle.account_bucket(names.key(name)), throttle.address_bucket("password")]
-    throttle.charge(buckets, throttle.PASSWORD_TRIES)
     user = find(name)
-    db.session.rollback()  # hashing is slow: return the connection to the pool first
     account, stored = (Account(user.id, user.name), user.password_hash) if user else (None, None)
-    if not passwords.verify(password, stored) or account is None or stored is None:
+    db.session.rollback()  # hashing is slow: return the connection to the pool first
+    device = devices.known_device(account.id, stored) if account and stored else None
+    if device is not None:
+        buckets = [throttle.device_bucket(device)]
+    else:
+        buckets = [throttle.account_bucket(names.key(name)), throttle.address_bucket("password")]
+    if not _verified(password, stored, buckets) or account is None or stored is None:
         return None
-    throttle.refund(buckets, throttle.PASSWORD_TRIES)
     if passwords.outdated(stored):
         _set_hash(account.id, passwords.hash_password(password))
     return account
+
+
+def confirm(user_id: int, session_id: int, password: str) -> bool:
+    """Return whether this is the password of the account that is logged in with this session.
+
+    Only attempts in the same session count against it: guesses by strangers do not keep the owner from
+    changing the password.
+
+    Raises
+    ------
+    app.errors.ThrottledError
+        Too many attempts in this session.
+    """
+    stored = db.session.scalar(sa.select(User.password_hash).where(User.id == user_id))
+    db.session.rollback()
+    return _verified(password, stored, [throttle.session_bucket(session_id)])
+
+
+def _verified(password: str, stored: str | None, buckets: list[str]) -> bool:
+    """Check a password; an attempt counts in the buckets unless it is correct."""
+    throttle.charge(buckets, throttle.PASSWORD_TRIES)
+    if not passwords.verify(password, stored):
+        return False
+    throttle.refund(buckets, throttle.PASSWORD_TRIES)
+    return True
 
 
 def find(name: str) -> User | None:

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from flask import Flask, g, request, session
 from flask_login import UserMixin, current_user, login_user, logout_user
 
+from app.accounts import devices
 from app.database import User, UserSession, utcnow
 from app.digests import digest
 from app.extensions import db, login_manager
@@ -58,6 +59,7 @@ def begin(user_id: int, *, remember: bool) -> None:
         )
         database.add(row)
         database.flush()
+        devices.remember(user.id, user.password_hash)
         identity = Identity(user.id, user.name, user.created, row.id, token)
     session.clear()
     login_user(identity, remember=remember, duration=lifetime)

@@ -10,6 +10,7 @@ from app.cli.fetch import gallery_demo, gallery_download, model_fetch
 from app.cli.gallery import gallery_cli
 from app.cli.model import model_cli
 from app.cli.overview import Commands
+from app.cli.site import site_cli
 from app.cli.user import user_cli
 
 
@@ -18,4 +19,4 @@ def init_app(app: Flask) -> None:
     model_cli.add_command(model_fetch)
     gallery_cli.add_command(gallery_download)
     gallery_cli.add_command(gallery_demo)
-    app.cli = Commands(app.cli, own=(gallery_cli, model_cli, user_cli, doctor, backup, restore))
+    app.cli = Commands(app.cli, own=(gallery_cli, model_cli, user_cli, doctor, site_cli, backup, restore))

@@ -1,4 +1,4 @@
-"""``flask backup`` and ``flask restore``: all that cannot be made again, in one file."""
+"""``flask backup`` and ``flask restore``: everything that cannot be made again, in one file."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from pathlib import Path
 import click
 from flask.cli import with_appcontext
 
-from app.cli.console import list_some, readable_errors
+from app.cli.console import TargetFile, list_some, readable_errors
 
 SOURCE = click.Path(exists=True, dir_okay=False, path_type=Path)
-TARGET = click.Path(dir_okay=False, path_type=Path)
+TARGET = TargetFile()
 
 
 @click.command("backup")
@@ -20,8 +20,9 @@ TARGET = click.Path(dir_okay=False, path_type=Path)
 @with_appcontext
 @readable_errors
 def backup(file: Path, with_indexes: bool, verify: bool) -> None:
-    """Write the database and the uploaded pictures to FILE; the site may be running meanwhile.
+    """Write database and uploads to FILE.
 
+    The site may be running meanwhile.
     SECRET_KEY, passwords in addresses, fetched weights and the gallery's own pictures are not included.
     """
     if verify:
@@ -46,7 +47,10 @@ def backup(file: Path, with_indexes: bool, verify: bool) -> None:
 @with_appcontext
 @readable_errors
 def restore(file: Path) -> None:
-    """Restore FILE, which flask backup made, to an empty DATA_DIR and an empty database."""
+    """Restore a backup to an empty installation.
+
+    FILE was made by `flask backup`; DATA_DIR and the database must be empty.
+    """
     from app.backup.restoring import restore as run
 
     facts = run(file)

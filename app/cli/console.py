@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, NoReturn, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, Self, TypeVar
 
 import click
 
@@ -22,6 +24,22 @@ R = TypeVar("R")
 _LISTED = 20
 _SECONDS_ON_TERMINAL = 0.2
 _SECONDS_IN_LOG = 10.0
+
+
+class TargetFile(click.Path):
+    """A file to be written; whether it can be is checked before the work that leads to it."""
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False, writable=True, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path; fail if its folder is missing or not writable."""
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        if not path.parent.is_dir():
+            self.fail(f"The folder {path.parent} does not exist; make it first.", param, ctx)
+        if not path.exists() and not os.access(path.parent, os.W_OK | os.X_OK):
+            self.fail(f"The folder {path.parent} is not writable.", param, ctx)
+        return path
 
 
 def readable_errors(command: Callable[P, R]) -> Callable[P, R]:

@@ -16,9 +16,9 @@ import sqlalchemy as sa
 from flask.cli import with_appcontext
 from redis.exceptions import RedisError
 
-from app import queue
+from app import pairing, queue, temporary
 from app.context import settings
-from app.database import RECONCILER, Lease
+from app.database import RECONCILER, Lease, database_now, utcnow
 from app.encoder import encoder_in_use
 from app.extensions import db
 from app.health import checks
@@ -29,6 +29,7 @@ from model.errors import VitrineError
 from model.version import version
 
 LOW_DISK_MB = 500
+CLOCK_TOLERANCE = 5.0  # seconds
 SAFE_SQLITE = (3, 51, 3)
 
 
@@ -63,6 +64,19 @@ def disk() -> Iterator[Finding]:
     )
 
 
+def temporary_files() -> Iterator[Finding]:
+    """Check that uploads can be written while they are received."""
+    directory, problem = settings().temporary_dir, temporary.problem(settings())
+    if problem:
+        yield Finding(
+            Level.BROKEN,
+            "temporary",
+            f"{directory} cannot be written ({problem}); check permissions and disk",
+        )
+    else:
+        yield Finding(Level.OK, "temporary", f"{directory} is writable")
+
+
 def database() -> Iterator[Finding]:
     """Check that the database answers, has the tables of this version, and accepts writes."""
     answers = checks.database()
@@ -73,6 +87,7 @@ def database() -> Iterator[Finding]:
     yield _from_check("migrations", migrated)
     if migrated.ok:
         yield _written()
+        yield _paired()
     if db.engine.dialect.name == "sqlite" and sqlite3.sqlite_version_info < SAFE_SQLITE:
         yield Finding(
             Level.WARNING,
@@ -80,6 +95,22 @@ def database() -> Iterator[Finding]:
             f"{sqlite3.sqlite_version} can damage a database with several writers (WAL-reset bug, fixed in"
             f" {'.'.join(map(str, SAFE_SQLITE))}): use a Python with a newer SQLite, or PostgreSQL",
         )
+
+
+def clocks() -> Iterator[Finding]:
+    """Compare this machine's clock with those of the database and of Redis."""
+    try:
+        with transaction() as session:
+            ahead = {"the database": (utcnow() - database_now(session)).total_seconds()}
+        seconds, microseconds = queue.connection().time()
+        ahead["Redis"] = utcnow().timestamp() - seconds - microseconds / 1e6
+    except (sa.exc.SQLAlchemyError, RedisError, OSError):
+        return  # reported by the checks of database and Redis
+    for part, difference in ahead.items():
+        fine = abs(difference) < CLOCK_TOLERANCE
+        fix = "" if fine else "; synchronize the machines' clocks (NTP, chrony)"
+        text = f"{abs(difference):.1f} s {'ahead of' if difference >= 0 else 'behind'} {part}{fix}"
+        yield Finding(Level.OK if fine else Level.WARNING, "clock", text)
 
 
 def redis() -> Iterator[Finding]:
@@ -123,7 +154,15 @@ def model_and_index() -> Iterator[Finding]:
         )
 
 
-CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (program, disk, database, redis, model_and_index)
+CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
+    program,
+    disk,
+    temporary_files,
+    database,
+    redis,
+    clocks,
+    model_and_index,
+)
 
 
 @click.command("doctor")
@@ -131,8 +170,8 @@ CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (program, disk, database, 
 def doctor() -> None:
     """Check every part of the installation and say how to fix it.
 
-    The parts are disk, database, migrations, Redis, worker, weights, index and gallery. The exit status is 1
-    if one of them is broken.
+    The parts are disk, temporary files, database, migrations, Redis, worker, weights, index and gallery.
+    The exit status is 1 if one of them is broken.
     """
     findings = [finding for check in CHECKS for finding in check()]
     for finding in findings:
@@ -144,6 +183,18 @@ def doctor() -> None:
 def _from_check(part: str, check: checks.Check, fix: str = "") -> Finding:
     level = Level.OK if check.ok else Level.BROKEN
     return Finding(level, part, check.detail if check.ok else check.detail + fix)
+
+
+def _paired() -> Finding:
+    try:
+        paired = pairing.known()
+    except pairing.StrangerError as error:
+        return Finding(Level.BROKEN, "pair", str(error))
+    return Finding(
+        Level.OK,
+        "pair",
+        "database and DATA_DIR belong together" if paired else "the first start pairs database and DATA_DIR",
+    )
 
 
 def _written() -> Finding:

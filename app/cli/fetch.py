@@ -10,13 +10,13 @@ from typing import Any, TypeVar
 import click
 from flask.cli import with_appcontext
 
-from app.cli.console import ProgressBar, list_some, readable_errors
+from app.cli.console import ProgressBar, TargetFile, list_some, readable_errors
 from app.context import settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-_TARGET = click.Path(dir_okay=False, path_type=Path)
+_TARGET = TargetFile()
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 
 

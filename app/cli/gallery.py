@@ -6,25 +6,27 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from flask.cli import AppGroup
 
-from app.cli.console import ProgressBar, list_some, readable_errors, shown
-from app.context import settings
+from app.cli.console import ProgressBar, TargetFile, list_some, readable_errors, shown
+from app.context import private_folders, settings
 from app.encoder import encoder_in_use
 
 if TYPE_CHECKING:
     from gallery.indexing import Report
+    from model import Encoder
 
 gallery_cli = AppGroup("gallery", help="Index and search the gallery, download pictures.")
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-TARGET = click.Path(dir_okay=False, path_type=Path)
+TARGET = TargetFile()
 WORKERS = click.option(
     "--workers", type=click.IntRange(1, 256), help="Threads that read and decode; default: one per core."
 )
@@ -44,22 +46,33 @@ WORKERS = click.option(
     "--ignore",
     metavar="PATTERN",
     multiple=True,
-    help="Ignore files and folders with this name, such as 'raw' or '*.tmp'. Repeat for more. Hidden names, "
-    "recycle bins, snapshots and thumbnails of other systems (@eaDir, $RECYCLE.BIN, ...) are always ignored.",
+    help="Ignore files and folders with this name, such as 'raw' or '*.tmp'. Repeat for more. "
+    "GALLERY_IGNORE is for every run. Hidden names, recycle bins, snapshots and thumbnails of other systems "
+    "(@eaDir, $RECYCLE.BIN, ...) are always ignored.",
 )
 @click.option("--report", type=TARGET, help="Write every skipped file and its reason to this JSON file.")
+@click.option("--replace", is_flag=True, help="Replace the gallery if DIR is another folder than before.")
+@click.option("--prune", is_flag=True, help="Remove missing pictures, even if more than a tenth are missing.")
 @readable_errors
 def index(
-    folder: Path, workers: int | None, batch_size: int, ignore: tuple[str, ...], report: Path | None
+    folder: Path,
+    workers: int | None,
+    batch_size: int,
+    ignore: tuple[str, ...],
+    report: Path | None,
+    replace: bool,
+    prune: bool,
 ) -> None:
     """Bring the index up to date with a folder.
 
     All pictures in DIR and its subfolders are indexed; only new ones are encoded. An interrupted run resumes
     when the command is run again.
+
+    An index has one folder. To search two, index a folder that contains both; links to folders are not
+    followed. Features of removed pictures are kept for 30 days in case they come back.
     """
     from gallery.encoding import default_workers
     from gallery.generations import CURRENT
-    from gallery.indexing import build
     from model.network.threads import blas_threads
 
     encoder, workers = encoder_in_use(), workers or default_workers()
@@ -68,18 +81,15 @@ def index(
         f"Indexing {folder} with {encoder.name}: {blas_threads()} threads encode, {workers} read, "
         f"batches of {batch_size}."
     )
-    with ProgressBar("pictures") as progress:
-        done = build(
-            folder,
-            settings().index_dir,
-            encoder,
-            thumbnails_dir=settings().thumbnails_dir,
-            exclude=private_folders(),
-            ignore=ignore,
-            batch_size=batch_size,
-            workers=workers,
-            progress=progress,
-        )
+    done = _build(
+        folder,
+        encoder,
+        replace=replace,
+        prune=prune,
+        ignore=(*settings().gallery_ignore, *ignore),
+        batch_size=batch_size,
+        workers=workers,
+    )
     if report is not None:
         _write_report(report, done)
     click.echo(f"{summary(done, first=first)}.")
@@ -189,7 +199,12 @@ def export(target: Path) -> None:
 
 @gallery_cli.command("import")
 @click.argument("source", metavar="F.npz", type=FILE)
-@click.option("--root", type=FOLDER, help="The folder the paths are relative to.")
+@click.option(
+    "--root",
+    type=FOLDER,
+    help="The folder with the pictures, which everybody can see who can open the site; default: that of the "
+    "index in use.",
+)
 @readable_errors
 def import_(source: Path, root: Path | None) -> None:
     """Make an index from features and paths in F.npz.
@@ -207,6 +222,7 @@ def import_(source: Path, root: Path | None) -> None:
             model=encoder.name,
             fingerprint=encoder.fingerprint,
             thumbnails_dir=settings().thumbnails_dir,
+            private=private_folders(),
             progress=progress,
         )
     click.echo(f"Imported {done.count} features.")
@@ -226,9 +242,32 @@ def summary(report: Report, *, first: bool) -> str:
     return f"{text}; {skipped:,} {'file' if skipped == 1 else 'files'} skipped" if skipped else text
 
 
-def private_folders() -> list[Path]:
-    """Return the folders whose pictures must never become gallery items."""
-    return [settings().data_dir, settings().uploads_dir]
+def _build(folder: Path, encoder: Encoder, **options: Any) -> Report:
+    """Index, and on a terminal ask before a gallery is replaced or many items are removed."""
+    from gallery.errors import ManyMissingError, OtherGalleryError
+    from gallery.indexing import build
+
+    try:
+        with ProgressBar("pictures") as progress:
+            return build(
+                folder,
+                settings().index_dir,
+                encoder,
+                thumbnails_dir=settings().thumbnails_dir,
+                exclude=private_folders(),
+                progress=progress,
+                **options,
+            )
+    except (OtherGalleryError, ManyMissingError) as error:
+        other = isinstance(error, OtherGalleryError)
+        question = "Replace that gallery now?" if other else "Remove the missing pictures now?"
+        if not _on_terminal() or not click.confirm(f"{error}\n{question}"):
+            raise
+        return _build(folder, encoder, **options | {"replace" if other else "prune": True})
+
+
+def _on_terminal() -> bool:
+    return sys.stdin.isatty()
 
 
 def _write_report(path: Path, report: Report) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 from flask.cli import AppGroup
 
-from app.cli.console import readable_errors
+from app.cli.console import TargetFile, readable_errors
 from app.context import settings
 from app.encoder import encoder_in_use
 from config import BUNDLED_MODEL
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 model_cli = AppGroup("model", help="Fetch, inspect, convert and measure models.")
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-TARGET = click.Path(dir_okay=False, path_type=Path)
+TARGET = TargetFile()
 WHAT_THE_BUNDLED_MODEL_DOES = """\
 It finds copies and crops of a picture, the same object, and things of the same kind. It looks at 98 x 98
 pixels: what takes small details (breeds, models, text, many things in one picture) is for DINOv2-base."""

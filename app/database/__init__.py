@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from sqlalchemy.orm import configure_mappers
 
-from app.database.base import Base, utcnow
+from app.database.base import Base, database_now, utcnow
 from app.database.coordination import ADMISSION, RECONCILER, Lease, Throttle
 from app.database.owner import Owner
 from app.database.search import PENDING, Search, SearchKind, SearchResult, SearchStage, SearchStatus
+from app.database.site import Site
 from app.database.upload import Upload
 from app.database.user import ApiToken, User, UserSession
 
@@ -24,10 +25,12 @@ __all__ = [
     "SearchResult",
     "SearchStage",
     "SearchStatus",
+    "Site",
     "Throttle",
     "Upload",
     "User",
     "UserSession",
+    "database_now",
     "utcnow",
 ]
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 import sqlalchemy as sa
-from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
 
 NAMING = {
@@ -48,6 +48,17 @@ class UtcDateTime(TypeDecorator[datetime]):
 def utcnow() -> datetime:
     """Return the current time, timezone-aware."""
     return datetime.now(UTC)
+
+
+def database_now(session: Session) -> datetime:
+    """Return the time of the database, which all processes share, whatever the clocks of their machines say.
+
+    SQLite has no clock but that of the machine, which is the only one that its processes run on.
+    """
+    if session.get_bind().dialect.name == "sqlite":
+        return utcnow()
+    now: datetime = session.execute(sa.select(sa.func.clock_timestamp())).scalar_one()
+    return now.astimezone(UTC)
 
 
 def enum_column(values: type[StrEnum], name: str) -> sa.Enum:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from flask import Flask, url_for
 
+from app.context import private_folders
 from gallery.catalog import Catalog, Item
 from gallery.errors import StoreError
+from gallery.originals import open_original
 
 VERSION_LENGTH = 16
 
@@ -27,8 +29,9 @@ def image_url(item_id: str, sha256: str) -> str:
 
 
 def file_exists(catalog: Catalog, item: Item) -> bool:
-    """Return whether the file of an item is still where it was indexed."""
+    """Return whether the file of an item is still where it was indexed, and a picture."""
     try:
-        return catalog.file(item).is_file()
+        open_original(catalog, item, private_folders()).file.close()
     except (StoreError, OSError):
         return False
+    return True

@@ -20,11 +20,11 @@ from app.errors import RefusalError
 from app.extensions import db
 from app.leases import admit_one_at_a_time
 from app.messages import message
+from app.searches import limits
 from app.transactions import transaction
 from app.uploads import gate, storage
 
 SUBMISSION = re.compile(r"[A-Za-z0-9_-]{8,64}")
-OWNER_RETRY_AFTER, QUEUE_RETRY_AFTER = 10, 30  # seconds
 
 
 def search_upload(
@@ -35,7 +35,7 @@ def search_upload(
     Raises
     ------
     RefusalError
-        The picture is refused, or too many searches are waiting.
+        The picture is refused, too many searches are waiting, or a limit or quota is reached.
     OSError
         The disk is full; no file is left behind.
     """
@@ -43,8 +43,10 @@ def search_upload(
     known = _submitted(db.session(), owner, submission)
     if known is not None:
         return known
-    _check_caps(db.session(), owner)
+    limits.check_queue(db.session(), owner)
+    limits.check_storage(db.session(), owner)
     received = gate.receive(stream, filename)
+    limits.charge_address(owner)
     stored_name = storage.save_original(received.stream)
     used = False
     try:
@@ -118,6 +120,7 @@ def _repeat(
 ) -> uuid.UUID:
     same = sa.and_(Search.owned_by(owner), Search.status.in_(PENDING))
     same = sa.and_(same, Search.query_item == query_item if query_item else Search.upload_id == upload_id)
+    limits.charge_address(owner)
     with transaction() as session:
         admit_one_at_a_time(session)
         search_id = session.scalar(sa.select(Search.id).where(same))
@@ -143,7 +146,7 @@ def _add(
     query_item: str | None = None,
     upload_id: uuid.UUID | None = None,
 ) -> uuid.UUID:
-    _check_caps(session, owner)
+    limits.check_queue(session, owner)
     search = Search(
         id=uuid.uuid4(),
         user_id=owner.user_id,
@@ -170,11 +173,3 @@ def _upload(owner: Owner, received: gate.Received, stored_name: str) -> Upload:
         height=received.info.height,
         size=received.size,
     )
-
-
-def _check_caps(session: Session, owner: Owner) -> None:
-    pending = sa.select(sa.func.count()).where(Search.status.in_(PENDING))
-    if (session.scalar(pending) or 0) >= settings().max_queue:
-        raise RefusalError("queue_full", message("queue_full"), 503, QUEUE_RETRY_AFTER)
-    if (session.scalar(pending.where(Search.owned_by(owner))) or 0) >= settings().max_pending_per_owner:
-        raise RefusalError("too_many_pending", message("too_many_pending"), 429, OWNER_RETRY_AFTER)

@@ -15,7 +15,7 @@ import time
 import uuid
 from collections.abc import Iterable
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import sqlalchemy as sa
 
@@ -30,6 +30,21 @@ log = logging.getLogger(__name__)
 
 OUR_NAME = re.compile(r"[0-9a-f]{32}\.(upload|jpg|webp|part)")
 ORPHAN_AGE = 3600  # seconds; a younger file may be about to get its row
+FEW_ORPHANS = 10  # so many are removed even if they are most of the files
+SET_ASIDE = "set-aside"
+SET_ASIDE_SECONDS = 7 * 24 * 3600
+
+
+class Census(NamedTuple):
+    """The number of stored files older than `ORPHAN_AGE`, and the names of those that no row refers to."""
+
+    files: int
+    orphans: set[str]
+
+    @property
+    def absurd(self) -> bool:
+        """Whether so many files are unknown that the database must be another site's, or an old copy."""
+        return len(self.orphans) > max(FEW_ORPHANS, self.files // 2)
 
 
 def path_of(name: str) -> Path:
@@ -77,21 +92,79 @@ def remove(names: Iterable[str]) -> None:
             log.warning("a stored picture cannot be removed", extra={"reason": error.strerror})
 
 
-def remove_orphans(now: float | None = None) -> int:
-    """Remove files older than `ORPHAN_AGE` that no row refers to; return how many.
+def census(now: float | None = None) -> Census:
+    """Count the stored files and find those without a row.
 
-    Files with other names are left alone, since this module did not write them.
+    Files with other names are ignored, since this module did not write them. So are drafts and young files.
     """
     now = time.time() if now is None else now
-    try:
-        entries = [entry for entry in os.scandir(settings().uploads_dir) if OUR_NAME.fullmatch(entry.name)]
-    except FileNotFoundError:
-        return 0
-    old = [entry.name for entry in entries if _modified(entry) < now - ORPHAN_AGE]
-    orphans = [name for batch in _batches(old) for name in _without_row(batch)]
+    old = [entry.name for entry in _entries() if _modified(entry) < now - ORPHAN_AGE]
+    stored = [name for name in old if not name.endswith(PART)]
+    orphans = {name for batch in _batches(stored) for name in _without_row(batch)}
     db.session.rollback()
-    remove(orphans)
-    return len(orphans)
+    return Census(len(stored), orphans)
+
+
+def remove_orphans(now: float | None = None, *, limited: bool = True) -> int:
+    """Set aside files older than `ORPHAN_AGE` that no row refers to; return how many.
+
+    They are kept in `set_aside_folder` for `SET_ASIDE_SECONDS`, because a wrong or old database makes sound
+    files look like orphans. Drafts of killed processes are removed at once.
+
+    Parameters
+    ----------
+    now : float, optional
+        Seconds since 1970.
+    limited : bool
+        Leave everything as it is if the number of orphans is absurd.
+    """
+    now = time.time() if now is None else now
+    found = census(now)
+    if limited and found.absurd:
+        log.error(
+            "%d of %d stored pictures are unknown to the database; nothing is removed. Check DATABASE_URL and"
+            " DATA_DIR. To set these files aside nevertheless, run: flask site sweep",
+            len(found.orphans),
+            found.files,
+        )
+        return 0
+    drafts = [entry.name for entry in _entries() if entry.name.endswith(PART)]
+    drafts = [name for name in drafts if _age(settings().uploads_dir / name, now) > ORPHAN_AGE]
+    remove(drafts)
+    _set_aside(found.orphans, now)
+    for path in set_aside_folder().glob("*"):
+        if OUR_NAME.fullmatch(path.name) and _age(path, now) > SET_ASIDE_SECONDS:
+            path.unlink(missing_ok=True)
+    return len(found.orphans) + len(drafts)
+
+
+def set_aside_folder() -> Path:
+    """Return the folder for files that no row refers to; on the same disk as the stored pictures."""
+    return settings().uploads_dir / SET_ASIDE
+
+
+def _set_aside(names: Iterable[str], now: float) -> None:
+    for name in names:
+        try:
+            set_aside_folder().mkdir(mode=0o700, exist_ok=True)
+            path_of(name).rename(set_aside_folder() / name)
+            os.utime(set_aside_folder() / name, (now, now))  # the time for which it is kept begins
+        except OSError as error:
+            log.warning("a stored picture cannot be set aside", extra={"reason": error.strerror})
+
+
+def _entries() -> list[os.DirEntry[str]]:
+    try:
+        return [entry for entry in os.scandir(settings().uploads_dir) if OUR_NAME.fullmatch(entry.name)]
+    except FileNotFoundError:
+        return []
+
+
+def _age(path: Path, now: float) -> float:
+    try:
+        return now - path.lstat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def _save(stream: BinaryIO, suffix: str) -> str:

@@ -27,9 +27,9 @@ _ITEM_BYTES = {"F32": 4, "F16": 2, "I8": 1}
 def convert(source: Path, target: Path, storage: StorageType = "float32") -> ViTConfig:
     """Rewrite a checkpoint of any format and layout as safetensors.
 
-    What the tensors do not tell (heads, epsilon, preprocessing sizes, positions) goes into the metadata, also
-    if it comes from a file beside the source. Only one tensor is in memory at a time, and `target` appears
-    when it is complete.
+    Values that the tensors do not contain (heads, epsilon, preprocessing sizes, positions) go into the
+    metadata, even if they come from a file beside the source. Only one tensor is in memory at a time, and
+    `target` appears when it is complete.
 
     Parameters
     ----------

@@ -78,7 +78,7 @@ def fetch(
     try:
         _install(source, target, checkpoint)
     except CheckpointError:
-        # Keep the official file, which is right, for the next attempt: the disk may have been full.
+        # Keep the verified file for the next attempt: the disk may have been full.
         if source.name != checkpoint.file_name:
             source.unlink()
         raise

@@ -1,4 +1,4 @@
-"""Position embeddings for pictures of another size than the one trained for, by bicubic interpolation.
+"""Position embeddings for other picture sizes than in training, by bicubic interpolation.
 
 The two references, dinov2 and transformers, interpolate differently, and both are matched exactly (see
 `interpolate_positions`). The kernel is Keys' cubic convolution [1]_. `model.network.vit` calls this. Imports

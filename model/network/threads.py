@@ -145,5 +145,5 @@ class _Turn:
 
 
 _turn = _Turn()
-# Threads do not survive a fork, and one that does not may hold the lock.
+# Threads do not survive a fork, and a thread that is lost may hold the lock.
 os.register_at_fork(after_in_child=_turn.begin)

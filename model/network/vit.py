@@ -111,7 +111,7 @@ class VisionTransformer:
         return 24 * (self.config.prefix + patches) * self.config.width**2
 
     def _take_buffers(self, count: int) -> list[Buffers]:
-        """Take out a buffer for each thread. They stay out after an error: threads may still use them."""
+        """Borrow a buffer for each thread. After an error, none is returned: threads may still use them."""
         buffers, self._buffers = self._buffers, []
         return buffers + [Buffers() for _ in range(count - len(buffers))]
 

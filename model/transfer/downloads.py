@@ -148,7 +148,7 @@ class _Transfer:
         self._progress = progress or (lambda done, total: None)
         self._session = session
         self._deadline = time.monotonic() + limits.max_seconds
-        self._pieced = part.size > 0  # from several responses, maybe of several versions of the file
+        self._pieced = part.size > 0  # from several responses, possibly of several versions of the file
 
     def fetch(self, url: str) -> None:
         failures = 0
@@ -190,7 +190,7 @@ class _Transfer:
             raise kind(web.reason(error)) from error
 
     def _is_complete(self, response: requests.Response) -> bool:
-        """Return whether the part is the whole file; status 416 may also mean that the server has another."""
+        """Return whether the part is the whole file; 416 may also mean that the server's differs."""
         if response.status_code != 416:
             return False
         if response.headers.get("Content-Range", "") == f"bytes */{self._part.size}":

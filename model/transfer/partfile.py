@@ -49,7 +49,7 @@ class Check:
 
 
 class PartFile:
-    """``<destination>.part``, and ``<destination>.part.json`` beside it that tells the origin of its bytes.
+    """``<destination>.part``, and ``<destination>.part.json`` beside it with the source of its bytes.
 
     Attributes
     ----------
@@ -123,7 +123,7 @@ class PartFile:
         return fault
 
     def leave(self) -> None:
-        """Keep the part file if a later run can resume it, and else remove it."""
+        """Keep the part file if a later run can resume it; otherwise remove it."""
         if self._finished:
             return
         if self.can_resume(self.url):

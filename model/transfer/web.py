@@ -30,7 +30,7 @@ _HOPELESS = (
 def new_session() -> requests.Session:
     """Return a session with Vitrine's user agent, which uses the proxies set in the environment."""
     session = requests.Session()
-    # With a compressed encoding, lengths and ranges would count other bytes than those on disk.
+    # With a compressed encoding, lengths and ranges would not refer to the bytes on disk.
     agent = f"Vitrine/{version()} (self-hosted visual search)"
     session.headers.update({"User-Agent": agent, "Accept-Encoding": "identity"})
     return session

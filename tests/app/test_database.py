@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from alembic.migration import MigrationContext
 from flask import Flask, Response
 from flask_migrate import downgrade, upgrade
 
-from app import transactions
+from app import create_app, transactions
 from app.database import Base, Owner, User
 from app.extensions import db
 from app.transactions import transaction
@@ -49,6 +50,30 @@ def test_migrations_can_be_reverted_and_applied_again(context: Flask) -> None:
 
 def _migrate(directory: str) -> None:
     migrate(load_settings({"DATA_DIR": directory, "SECRET_KEY": KEY}))
+
+
+ODD = "50%/%41 b?mode=memory#c/\u00e9\u4e2d@:&="
+
+
+def test_the_database_lies_in_the_data_directory_whatever_its_name(tmp_path: Path) -> None:
+    app = create_app(load_settings({"DATA_DIR": str(tmp_path / ODD)}))
+    with app.app_context():
+        upgrade()
+        db.engine.dispose()
+    assert (tmp_path / ODD / "vitrine.db").stat().st_size > 0
+    assert [path.name for path in tmp_path.iterdir()] == ["50%"]
+
+
+def test_migrations_are_found_in_a_checkout_whatever_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(ROOT / "migrations", tmp_path / ODD / "migrations")
+    app = create_app(load_settings({"DATA_DIR": str(tmp_path / "data")}))
+    monkeypatch.setattr(app.extensions["migrate"].migrate, "directory", str(tmp_path / ODD / "migrations"))
+    with app.app_context():
+        upgrade()
+        assert "users" in sa.inspect(db.engine).get_table_names()
+        db.engine.dispose()
 
 
 @pytest.mark.slow

@@ -103,13 +103,24 @@ def test_formats_that_browsers_cannot_show_are_sent_as_a_large_thumbnail(
     assert client.get(f"/gallery/{item.id}/thumb").status_code == 404
 
 
-def test_a_file_whose_content_has_changed_keeps_its_media_type(
+def test_a_file_whose_content_has_changed_is_served_only_as_the_picture_that_it_is_now(
     client: Browser, pictures: Path, items: dict[str, Item]
 ) -> None:
     item = items["000.jpg"]
-    (pictures / item.path).write_text("<script>alert(1)</script>")
+    write_picture(pictures / "new.png", 7).replace(pictures / item.path)
     answer = client.get(f"/gallery/{item.id}/image")
-    assert (answer.mimetype, answer.headers["X-Content-Type-Options"]) == ("image/jpeg", "nosniff")
+    assert (answer.mimetype, answer.headers["X-Content-Type-Options"]) == ("image/png", "nosniff")
+    (pictures / item.path).write_text("<script>alert(1)</script>")
+    assert client.get(f"/gallery/{item.id}/image").status_code == 404
+
+
+def test_a_part_of_an_image_can_be_requested(client: Browser, pictures: Path, items: dict[str, Item]) -> None:
+    item = items["000.jpg"]
+    content = (pictures / item.path).read_bytes()
+    part = client.get(f"/gallery/{item.id}/image", headers={"Range": "bytes=10-19"})
+    assert (part.status_code, part.data) == (206, content[10:20])
+    assert part.headers["Content-Range"] == f"bytes 10-19/{len(content)}"
+    assert client.get(f"/gallery/{item.id}/image", headers={"Range": "bytes=9999999-"}).status_code == 416
 
 
 @pytest.mark.parametrize("item", ["../../etc", "..%2f..%2fvitrine.db", "%00", "x" * 3000, "ffffffffffffffff"])
@@ -159,3 +170,17 @@ def test_the_home_page_says_how_to_search_ones_own_photographs_only_while_the_de
     page = client.get("/").text
     assert "It holds pictograms" in page
     assert all(command in page for command in commands)
+
+
+def test_a_name_with_a_line_break_is_no_server_error(client: Browser, settings: Settings) -> None:
+    name = 'two\nlines "\r\u4e2d.tiff'
+    write_picture(settings.data_dir / "pictures" / name, 902)
+    tiny_index(settings, 1)
+    with Catalog.open(settings.index_dir) as catalog:
+        [item] = [item for item in catalog.page(0, 100) if item.name == name]
+    shutil.rmtree(settings.thumbnails_dir)
+    answer = client.get(f"/gallery/{item.id}/image")
+    assert answer.status_code == 200
+    assert "attachment" in answer.headers["Content-Disposition"]
+    for page in ("/gallery", f"/gallery/{item.id}"):
+        assert client.get(page).status_code == 200

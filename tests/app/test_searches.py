@@ -42,7 +42,7 @@ REFUSED = [
 
 @pytest.fixture
 def environ() -> dict[str, str]:
-    return {"MAX_UPLOAD_MB": "1", "MAX_PENDING_PER_OWNER": "3", "MAX_QUEUE": "8"}
+    return {"MAX_UPLOAD_MB": "1", "MAX_PENDING_PER_OWNER": "3", "MAX_QUEUE": "8", "VISITOR_SHARE": "100"}
 
 
 @pytest.fixture
@@ -317,3 +317,16 @@ def test_old_searches_of_visitors_are_deleted_and_others_are_kept(
         left = set(db.session.scalars(sa.select(Search.id)))
     assert (swept.searches, left) == (1, {young, kept})
     assert len(stored(settings)) == 2
+
+
+@pytest.mark.parametrize("name", ["\xe9t\xe9.jpg", "\xff", "p.jpg\x80\xfe"])
+def test_a_form_with_a_file_name_that_is_not_utf_8_is_read(client: Browser, name: str) -> None:
+    fields = {"csrf_token": client.token("/"), "submission": uuid.uuid4().hex}
+    body = b"".join(
+        f'--x\r\nContent-Disposition: form-data; name="{field}"\r\n\r\n{value}\r\n'.encode()
+        for field, value in fields.items()
+    )
+    header = f'--x\r\nContent-Disposition: form-data; name="image"; filename="{name}"\r\n\r\n'
+    body += header.encode("latin-1") + photo() + b"\r\n--x--\r\n"
+    answer = client.client.post("/searches", data=body, content_type="multipart/form-data; boundary=x")
+    assert answer.status_code == 303, answer.text

@@ -43,7 +43,7 @@ def test_cookies_are_same_site_and_hidden_from_scripts(maria: Browser) -> None:
     maria.post("/logout")
     answer = maria.login(remember="y")
     cookies = answer.headers.getlist("Set-Cookie")
-    assert len(cookies) == 2
+    assert len(cookies) == 3  # session, remember, device
     for cookie in cookies:
         assert "HttpOnly" in cookie
         assert "SameSite=Lax" in cookie

@@ -72,7 +72,7 @@ def test_old_files_without_a_row_are_removed_and_others_are_kept(settings: Setti
     for path in (storage.path_of(kept), *map(storage.path_of, orphans), part, stranger):
         age(path)
     assert storage.remove_orphans() == 3
-    assert files(settings) == {kept, young, "README"}
+    assert files(settings) == {kept, young, "README", "set-aside"}
     assert row(search_id).upload is not None
 
 

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.installation import redis, redis_options, template  # noqa: F401
+from tests.support.fixtures import redis, redis_options, template  # noqa: F401
+from tests.support.installation import Installation
 from tests.support.servers import RedisUnderTest
-from tests.support.site import Site
 
 
 @pytest.fixture
-def site(template: Path, tmp_path: Path, redis: RedisUnderTest) -> Iterator[Site]:  # noqa: F811
+def site(template: Path, tmp_path: Path, redis: RedisUnderTest) -> Iterator[Installation]:  # noqa: F811
     """A site with a small gallery; nothing runs yet."""
     shutil.copytree(template, tmp_path / "data")
-    with contextlib.closing(Site(tmp_path / "data", redis)) as made:
+    with contextlib.closing(Installation(tmp_path / "data", redis)) as made:
         yield made

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.doors import Visitor
-from tests.support.installation import Installation, picture
+from tests.support.drawings import picture
+from tests.support.installation import Installation
 from tests.support.postgres import PostgresUnderTest, postgres_server
 from tests.support.servers import ROOT, RedisUnderTest
-from tests.support.site import Site
 from tests.support.waiting import eventually
 from tests.support.web import PASSWORD
 
@@ -39,7 +39,7 @@ def flask(environ: Mapping[str, str], *arguments: object) -> str:
 
 
 @contextlib.contextmanager
-def searching(site: Site) -> Iterator[None]:
+def searching(site: Installation) -> Iterator[None]:
     """Let two visitors search and delete what they searched until the block ends."""
     stop, errors = threading.Event(), list[BaseException]()
 
@@ -79,10 +79,10 @@ def named(folder: Path) -> set[str]:
 
 
 def test_what_is_backed_up_while_searches_are_written_opens_elsewhere(
-    site: Site, redis: RedisUnderTest, tmp_path: Path
+    site: Installation, redis: RedisUnderTest, tmp_path: Path
 ) -> None:
     files = [tmp_path / f"{number}.tar" for number in range(BACKUPS)]
-    with site.running():
+    with site.serving():
         maria = Visitor(site)
         maria.signup()
         search = maria.searched(picture(5), "boat.png")
@@ -103,7 +103,7 @@ def test_what_is_backed_up_while_searches_are_written_opens_elsewhere(
         assert {stat.S_IMODE(path.stat().st_mode) for path in private} == {0o600}
     assert not (site.directory / "uploads" / ".backup" / "files").exists()
 
-    with contextlib.closing(Site(tmp_path / "restored-0", redis)) as other, other.running():
+    with contextlib.closing(Installation(tmp_path / "restored-0", redis)) as other, other.serving():
         back = Visitor(other)
         form = {"csrf_token": back.token(), "username": "maria", "password": PASSWORD}
         assert back.post("/login", form).status_code == 303
@@ -138,18 +138,22 @@ def test_postgresql_is_restored_to_a_new_database(
 
 class TestRefusals:
     @pytest.fixture
-    def file(self, site: Site, tmp_path: Path) -> Path:
+    def file(self, site: Installation, tmp_path: Path) -> Path:
         site.submit(enqueue=False)
         assert flask(site.environ, "backup", tmp_path / "b.tar").startswith("0 Wrote")
         return tmp_path / "b.tar"
 
-    def test_a_data_directory_that_holds_something_is_left_alone(self, site: Site, file: Path) -> None:
+    def test_a_data_directory_that_holds_something_is_left_alone(
+        self, site: Installation, file: Path
+    ) -> None:
         before = sorted(site.directory.rglob("*"))
         assert "1 Error" in (said := flask(site.environ, "restore", file))
         assert "is not empty" in said
         assert sorted(site.directory.rglob("*")) == before
 
-    def test_a_damaged_backup_leaves_nothing_behind(self, site: Site, file: Path, tmp_path: Path) -> None:
+    def test_a_damaged_backup_leaves_nothing_behind(
+        self, site: Installation, file: Path, tmp_path: Path
+    ) -> None:
         content = bytearray(file.read_bytes())
         content[len(content) // 2] ^= 1
         file.write_bytes(content)
@@ -158,12 +162,12 @@ class TestRefusals:
             assert "is damaged" in flask(environ, *arguments)
         assert not list((tmp_path / "other").iterdir())
 
-    def test_an_existing_file_is_not_overwritten(self, site: Site, file: Path) -> None:
+    def test_an_existing_file_is_not_overwritten(self, site: Installation, file: Path) -> None:
         before = file.read_bytes()
         assert "exists already" in flask(site.environ, "backup", file)
         assert file.read_bytes() == before
 
-    def test_no_secret_is_in_the_backup(self, site: Site, file: Path) -> None:
+    def test_no_secret_is_in_the_backup(self, site: Installation, file: Path) -> None:
         (site.directory / "secret_key").write_text("a-key-on-the-disk")
         other = file.with_name("c.tar")
         environ = site.environ | {"SECRET_KEY": "a-key-in-the-environment"}
@@ -172,14 +176,16 @@ class TestRefusals:
         assert b"a-key-in-the-environment" not in content
         assert b"a-key-on-the-disk" not in content
 
-    def test_a_picture_that_is_missing_is_named_and_the_rest_is_kept(self, site: Site, file: Path) -> None:
+    def test_a_picture_that_is_missing_is_named_and_the_rest_is_kept(
+        self, site: Installation, file: Path
+    ) -> None:
         (lost,) = (path for path in (site.directory / "uploads").iterdir() if path.is_file())
         lost.unlink()
         said = flask(site.environ, "backup", file.with_name("c.tar"))
         assert said.startswith("0 Wrote")
         assert f"{lost.name}: no such file" in said
 
-    def test_only_one_backup_is_made_at_a_time(self, site: Site, file: Path) -> None:
+    def test_only_one_backup_is_made_at_a_time(self, site: Installation, file: Path) -> None:
         import fcntl
 
         with (site.directory / "uploads" / ".backup" / "lock").open() as lock:

@@ -56,7 +56,7 @@ def test_what_the_image_holds_can_migrate_and_serve(image: Path, tmp_path: Path)
 
 def test_what_the_image_holds_can_search(image: Path, tmp_path: Path) -> None:
     run(image, tmp_path, "-c", "import worker.jobs, worker.reconciler, worker.supervisor")
-    assert "compact" in run(image, tmp_path, "-m", "flask", "model", "info")
+    assert "vitrine-small" in run(image, tmp_path, "-m", "flask", "model", "info")
 
 
 def test_no_secret_has_a_default() -> None:

@@ -16,9 +16,9 @@ from PIL import Image
 
 from app.accounts import tokens
 from tests.deploy.proxies import NAME, PROXIES, Address, installed
-from tests.support.installation import picture
+from tests.support.drawings import picture
+from tests.support.installation import Installation
 from tests.support.servers import redis_server
-from tests.support.site import Site
 from tests.support.waiting import eventually
 from tests.support.web import PASSWORD, TOKEN, account_id
 
@@ -56,7 +56,7 @@ class Client:
 class Served:
     """A site and the proxy in front of it."""
 
-    def __init__(self, site: Site, proxy: Address) -> None:
+    def __init__(self, site: Installation, proxy: Address) -> None:
         self.site, self.proxy = site, proxy
 
     def client(self) -> Client:
@@ -74,9 +74,9 @@ def served(
     (directory / "proxy").mkdir()
     with contextlib.ExitStack() as stack:
         redis = stack.enter_context(redis_server())
-        site = stack.enter_context(contextlib.closing(Site(directory / "data", redis, **BEHIND)))
+        site = stack.enter_context(contextlib.closing(Installation(directory / "data", redis, **BEHIND)))
         site.environ["MAX_UPLOAD_MB"] = "20"
-        stack.enter_context(site.running())
+        stack.enter_context(site.serving())
         web = site.url.removeprefix("http://")
         yield Served(site, stack.enter_context(PROXIES[request.param](directory / "proxy", web)))
 

@@ -32,7 +32,7 @@ FLOOD, SENDERS, QUEUE, EACH = 1000, 20, 100, 10
 
 @pytest.fixture
 def site(installation: Installation, redis: RedisUnderTest) -> Iterator[Installation]:
-    limits = {"MAX_QUEUE": str(QUEUE), "MAX_PENDING_PER_OWNER": str(EACH)}
+    limits = {"MAX_QUEUE": str(QUEUE), "MAX_PENDING_PER_OWNER": str(EACH), "VISITOR_SHARE": "100"}
     database = installation.environ["DATABASE_URL"]
     site = Installation(installation.directory, redis, DATABASE_URL=database, **limits)
     with site.serving():

@@ -73,6 +73,26 @@ def test_index_summarizes_the_run_and_reports_every_skipped_file(
     assert "12 pictures, all unchanged; 2 files skipped." in succeeds(app, "index", root)
 
 
+def test_a_slip_never_replaces_the_gallery_or_empties_it(
+    app: Flask, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    succeeds(app, "index", root)
+    assert "pass --replace" in fails(app, "index", root / "a")
+    for path in sorted(root.rglob("*.*"))[:6]:
+        path.unlink()
+    refused = flask(app, "index", root)
+    assert refused.exit_code == 1
+    assert f"flask gallery index '{root}' --prune" in refused.stderr
+    assert "12 from" in succeeds(app, "status")
+    monkeypatch.setattr("app.cli.gallery._on_terminal", lambda: True)
+    runner = app.test_cli_runner()
+    assert runner.invoke(args=["gallery", "index", str(root)], input="n\n").exit_code == 1
+    assert "12 from" in succeeds(app, "status")
+    answer = runner.invoke(args=["gallery", "index", str(root)], input="y\n")
+    assert "0 new, 6 unchanged, 6 removed" in answer.stdout
+    assert "6 removed" in succeeds(app, "index", root.rename(root.with_name("b")) / "c", "--replace")
+
+
 def test_search_prints_the_nearest_as_a_table_or_json(app: Flask, root: Path) -> None:
     succeeds(app, "index", root)
     hits = json.loads(succeeds(app, "search", root / "b" / "001.png", "--top", 5, "--json"))
@@ -127,7 +147,6 @@ def test_an_export_can_be_imported(app: Flask, root: Path, tmp_path: Path) -> No
     succeeds(app, "index", root)
     exported = tmp_path / "vectors.npz"
     assert "Wrote 12 features" in succeeds(app, "export", exported)
-    assert "--root" in fails(app, "import", exported)
     assert "Imported 12 features" in succeeds(app, "import", exported, "--root", root)
     with np.load(exported) as arrays:
         assert arrays["features"].shape == (12, 64)
@@ -145,3 +164,13 @@ def test_prune_removes_the_thumbnails_of_pictures_that_are_gone(app: Flask, root
 def test_a_second_indexer_fails_with_a_message(app: Flask, root: Path) -> None:
     with exclusive(app.config["VITRINE"].index_dir):
         assert "Another process" in fails(app, "index", root)
+
+
+def test_a_report_that_cannot_be_written_is_refused_before_the_work(
+    app: Flask, root: Path, tmp_path: Path
+) -> None:
+    result = flask(app, "index", root, "--report", tmp_path / "missing" / "report.json")
+    assert result.exit_code == 2
+    assert "missing does not exist; make it first" in result.stderr
+    assert "There is no index" in fails(app, "status")
+    assert flask(app, "export", tmp_path / "missing" / "f.npz").exit_code == 2

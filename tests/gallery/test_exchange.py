@@ -70,9 +70,11 @@ def test_features_of_any_length_type_and_order_are_imported(index: Index, tmp_pa
         assert cosine == pytest.approx(1, abs=1e-6)
 
 
-def test_absolute_paths_determine_the_root(index: Index, tmp_path: Path) -> None:
+def test_absolute_paths_are_accepted_in_the_folder_that_somebody_named(index: Index, tmp_path: Path) -> None:
     paths = np.array([str(index.root / name) for name in ("a/000.jpg", "b/001.png", "b/none.png")])
-    done = import_some(index, npz(tmp_path, paths=paths))
+    with pytest.raises(StoreError, match=f"--root.* All paths are in {index.root}"):
+        import_some(index, npz(tmp_path, paths=paths))
+    done = import_some(index, npz(tmp_path, paths=paths), index.root)
     assert done.absent == [("b/none.png", "missing")]
     with index.open() as store:
         assert store.catalog.manifest.root == str(index.root)
@@ -108,9 +110,15 @@ def test_arrays_that_cannot_be_an_index_are_refused(
     assert not (index.folder / "CURRENT").exists()
 
 
-def test_relative_paths_need_a_root(index: Index, tmp_path: Path) -> None:
+def test_without_a_root_the_folder_of_the_index_in_use_is_meant(index: Index, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="--root"):
         import_some(index, npz(tmp_path))
+    index.build()
+    import_some(index, npz(tmp_path))
+    with index.open() as store:
+        assert (store.catalog.manifest.root, len(store)) == (str(index.root), 3)
+    with pytest.raises(StoreError, match="is not in"):
+        import_some(index, npz(tmp_path, paths=np.array(["a.jpg", "b.jpg", "/etc/passwd"])))
 
 
 def test_a_damaged_pickled_or_lying_file_is_refused(index: Index, tmp_path: Path) -> None:

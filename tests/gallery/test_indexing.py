@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from gallery.catalog import thumbnail_file
 from gallery.errors import IndexBusyError, StoreError
 from gallery.locks import exclusive
 from model import Encoder
-from model.files import sha256_file
+from model.files import sha256_file, try_lock
 from model.pictures import open_rgb
 from tests.support.galleries import write_picture
 from tests.support.index import Index, Spy
@@ -161,12 +162,12 @@ def test_another_folder_replaces_the_first(index: Index, tmp_path: Path) -> None
     for seed, name in enumerate(("same.bmp", "b.png", "c.png"), start=501):
         write_picture(index.root / name, seed)
     age(index.root)
-    report = index.build()
+    report = index.build(replace=True)
     assert (report.indexed, report.removed) == (3, 12)
 
 
 def test_a_second_indexer_is_refused(index: Index) -> None:
-    with exclusive(index.folder), pytest.raises(IndexBusyError, match=f"id {os.getpid()}"):
+    with exclusive(index.folder), pytest.raises(IndexBusyError, match=rf"process \(id {os.getpid()}\) is"):
         index.build()
     assert index.build().count == 12
 
@@ -250,3 +251,17 @@ def test_attribution_is_stored_in_the_manifest(index: Index) -> None:
     assert report.skipped == []
     with index.open() as store:
         assert store.catalog.manifest.attribution == "Pictures: OpenMoji, CC BY-SA 4.0"
+
+
+def test_an_indexer_that_has_just_taken_the_lock_is_named(index: Index) -> None:
+    index.folder.mkdir()
+    with (index.folder / "lock").open("w") as file:
+        assert try_lock(file)
+        late = threading.Timer(0.2, lambda: (index.folder / "lock").write_text("4711\n"))
+        late.start()
+        with pytest.raises(IndexBusyError, match=r"Another process \(id 4711\) is writing"):
+            index.build()
+        late.join()
+        file.truncate(0)
+        with pytest.raises(IndexBusyError, match="Another process is writing"):
+            index.build()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from collections.abc import Callable
@@ -36,6 +37,11 @@ def test_scores_are_the_cosines_of_float64(store: Store, index: Index) -> None:
     assert [store.catalog.row(item.id) for item, _ in found] == np.argsort(-cosines, kind="stable").tolist()
     np.testing.assert_allclose([score for _, score in found], np.sort(cosines)[::-1], atol=1e-14)
     assert all(isinstance(score, float) and -1 <= score <= 1 for _, score in found)
+
+
+def test_the_folder_may_be_given_as_text(store: Store, index: Index) -> None:
+    with contextlib.closing(Store.open(str(index.folder))) as same:
+        assert same.generation == store.generation
 
 
 def test_items_left_out_are_replaced_by_the_next(store: Store) -> None:

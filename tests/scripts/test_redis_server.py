@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import stat
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
+import redis
 
 from scripts.redis_server import (
     RedisMissingError,
@@ -56,3 +58,16 @@ def test_a_server_that_does_not_start_reports_why(tmp_path: Path) -> None:
         server = RedisServer(tmp_path, directory / "redis.sock", "--maxmemory", "much")
         with pytest.raises(RedisStartError, match="Redis did not start"):
             server.start()
+
+
+def test_the_server_starts_in_a_folder_whatever_its_name() -> None:
+    with tempfile.TemporaryDirectory() as base:
+        folder = Path(base, "50% a?b#c \u4e2d")
+        folder.mkdir()
+        server = RedisServer(folder, folder / "redis.sock")
+        server.start()
+        try:
+            assert redis.Redis.from_url(server.url).ping()
+            assert (folder / "redis.log").stat().st_size > 0
+        finally:
+            server.stop()

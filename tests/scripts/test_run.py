@@ -169,6 +169,38 @@ def test_without_the_gallery_of_an_index_of_other_weights_the_way_out_is_said(
     assert "GALLERY=/path/to/pictures make run" in launch.refused(GALLERY="")
 
 
+def test_an_absent_gallery_never_empties_the_index_and_another_replaces_it(
+    tmp_path: Path, template: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
+    settings, first, second = load_settings(), tmp_path / "first", tmp_path / "second"
+    shutil.copytree(template / "pictures", first)
+    shutil.copytree(template / "pictures", second)
+    next(second.glob("*.png")).unlink()
+
+    def told(gallery: Path) -> str:
+        preparation.index(settings, {"GALLERY": str(gallery)})
+        return capfd.readouterr().out
+
+    assert f"{PICTURES} pictures in " in told(first)
+    aside = first.rename(tmp_path / "unmounted")
+    assert f"{first} is missing, perhaps not mounted: {PICTURES} pictures stay indexed" in told(first)
+    first.mkdir()
+    assert f"No picture in {first} can be used" in (empty := told(first))
+    assert "the index stays in use as it is" in empty
+    shutil.copy(next(aside.glob("*.png")), first)
+    assert f"{PICTURES - 1} of {PICTURES} pictures are missing in {first}" in told(first)
+    replaced = f"0 new, {PICTURES - 1} unchanged, 1 removed; {second} replaces {first}"
+    assert replaced in told(second)
+
+
+def test_an_empty_gallery_starts_with_the_next_step(launch: Launch) -> None:
+    (launch.directory / "empty").mkdir()
+    with launch(GALLERY=str(launch.directory / "empty")) as run:
+        assert "copy pictures there and run make run again" in run.output()
+        assert "flask gallery index" in requests.get(f"{launch.address}/gallery", timeout=5).text
+
+
 def test_redis_is_restarted_when_it_dies(launch: Launch) -> None:
     with launch() as run:
         dead = commands(run.descendants())["redis-server"]

@@ -42,7 +42,7 @@ def test_row_38_a_full_disk_is_a_503_without_row_or_file_and_pages_are_served(
 def test_row_38_a_search_that_cannot_save_its_preview_keeps_its_picture_and_is_retried(
     outcomes: dict[str, Any],
 ) -> None:
-    assert outcomes["preview"] == {"full": ["running", None, True], "later": [True, "done", True]}
+    assert outcomes["preview"] == {"full": ["queued", 0, True], "later": [True, "done", True]}
 
 
 def test_row_38_a_server_that_cannot_buffer_a_body_refuses_it_and_serves_others(

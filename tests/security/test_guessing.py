@@ -1,21 +1,24 @@
-"""Guessing passwords and names is slow, with and without Redis, and reveals nothing (rows 45 and 46)."""
+"""Guessing passwords and names is slow, with and without Redis, and reveals nothing, and
+locks nobody out (rows 45, 46 and 71)."""
 
 from __future__ import annotations
 
 import statistics
 import threading
 import time
+from datetime import UTC, datetime
 
 import pytest
 from argon2 import PasswordHasher
 from flask import Flask
 
-from app.accounts import throttle
-from app.accounts.throttle import PASSWORD_TRIES, Limit
+from app import throttle
+from app.accounts import devices
 from app.errors import ThrottledError
-from tests.support.web import BOTH, TOKEN, Browser
+from app.throttle import PASSWORD_TRIES, Limit
+from tests.support.web import BOTH, PASSWORD, TOKEN, Browser
 
-WRONG = "another-password"
+WRONG, LATER = "another-password", "a-new-long-password"
 GUESSES = {"sqlite": 10_000, "postgresql": 1_000}
 MINUTES = 10
 PAIRS = 25
@@ -25,7 +28,7 @@ PAIRS = 25
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """A clock that the test sets."""
     now = [1_000_000.0]
-    monkeypatch.setattr(throttle.time, "time", lambda: now[0])
+    monkeypatch.setattr(throttle, "database_now", lambda _session: datetime.fromtimestamp(now[0], UTC))
     return now
 
 
@@ -145,6 +148,81 @@ def test_row_45_the_right_password_does_not_help_while_throttled(app: Flask, mar
 def test_row_45_signing_up_is_throttled_by_address(app: Flask) -> None:
     answers = [Browser(app).signup(f"person{n}").status_code for n in range(throttle.SIGNUPS.burst + 1)]
     assert answers == [303] * throttle.SIGNUPS.burst + [429]
+
+
+@pytest.fixture
+def besieged(app: Flask, maria: Browser) -> Browser:
+    """The browser of an account, logged in, whose name strangers guess at from many addresses."""
+    answers = [Browser(app, f"192.0.2.{n}").login(password=WRONG).status_code for n in range(20)]
+    assert 429 in answers
+    return maria
+
+
+def test_row_71_guesses_by_strangers_do_not_lock_out_a_known_device(app: Flask, besieged: Browser) -> None:
+    for _ in range(3):
+        besieged.post("/logout")
+        assert besieged.login().status_code == 303
+    assert Browser(app, "198.51.100.7").login().status_code == 429
+
+
+def test_row_71_guesses_by_strangers_do_not_touch_an_open_session(besieged: Browser) -> None:
+    assert besieged.post("/account/password", {"current": WRONG, "password": LATER}).status_code == 422
+    assert besieged.post("/account/password", {"current": PASSWORD, "password": LATER}).status_code == 303
+    besieged.post("/logout")
+    assert besieged.login(password=LATER).status_code == 303
+    assert besieged.post("/account/delete", {"password": LATER}).status_code == 303
+
+
+def test_row_71_neighbours_behind_one_address_do_not_lock_out_a_known_device(
+    app: Flask, maria: Browser
+) -> None:
+    maria.post("/logout")
+    for n in range(8):
+        Browser(app).login(name=f"person{n}")
+    assert maria.login().status_code == 303
+
+
+def test_row_71_guesses_on_a_known_device_and_in_an_open_session_are_limited(maria: Browser) -> None:
+    sent = {"current": WRONG, "password": LATER}
+    pages = [maria.post("/account/password", sent).text for _ in range(6)]
+    assert ["Incorrect password." in page for page in pages] == [True] * 5 + [False]
+    assert "Too many attempts" in pages[-1]
+    maria.post("/logout")
+    assert [maria.login(password=WRONG).status_code for _ in range(7)] == [422] * 5 + [429] * 2
+
+
+def test_row_71_the_device_of_another_account_or_a_forged_one_is_a_stranger(
+    app: Flask, besieged: Browser
+) -> None:
+    thief = Browser(app, "198.51.100.7")
+    thief.signup("mallory")
+    thief.post("/logout")
+    assert thief.login(name="maria").status_code == 429
+    thief.client.set_cookie(devices.COOKIE, "eyIxIjpbIngiLCJ5Il19.aaaaaa.bbbb")
+    assert thief.login(name="maria").status_code == 429
+
+
+def test_row_71_a_new_password_makes_strangers_of_devices_that_knew_the_old_one(
+    app: Flask, maria: Browser
+) -> None:
+    other = Browser(app)
+    other.login()
+    other.post("/logout")
+    maria.post("/account/password", {"current": PASSWORD, "password": LATER})
+    for n in range(8):
+        Browser(app, f"192.0.2.{n}").login(password=WRONG)
+    assert other.login(password=LATER).status_code == 429
+    maria.post("/logout")
+    assert maria.login(password=LATER).status_code == 303
+
+
+@BOTH
+@pytest.mark.usefixtures("context")
+def test_row_73_a_clock_that_is_set_back_does_not_lock_the_bucket_for_that_long(clock: list[float]) -> None:
+    admitted(clock, 20, 1.0)
+    clock[0] -= 3600.0
+    assert admitted(clock, 20, 1.0) == 1
+    assert admitted(clock, 60, 60.0) in (4, 5)
 
 
 @BOTH

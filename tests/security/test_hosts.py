@@ -33,6 +33,46 @@ def test_row_48_a_forged_address_does_not_bypass_the_throttle(app: Flask) -> Non
     assert answers[-1] == 429
 
 
+def status(app: Flask, host: str, path: str = "/") -> int:
+    return app.test_client().get(path, headers={"Host": host}).status_code
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1:8000", "[::1]:8000", "[::1]", "LOCALHOST"])
+def test_row_74_on_loopback_its_own_names_are_answered(app: Flask, host: str) -> None:
+    assert status(app, host) == 200
+
+
+@pytest.mark.parametrize("host", ["evil.com", "evil.com:8000", "127.0.0.1.evil.com", "localhost.evil.com"])
+@pytest.mark.parametrize("path", ["/", "/api/v1/searches/x", "/metrics", "/static/0/css/base.css"])
+def test_row_74_on_loopback_the_name_of_a_stranger_is_refused(app: Flask, host: str, path: str) -> None:
+    assert status(app, host, path) == 400
+
+
+class TestOpenToTheNetwork:
+    @pytest.fixture
+    def environ(self) -> dict[str, str]:
+        return {"HOST": "0.0.0.0"}  # noqa: S104
+
+    def test_any_name_is_answered(self, app: Flask) -> None:
+        assert status(app, "pictures.lan:8000") == 200
+
+
+class TestTrustedHosts:
+    @pytest.fixture
+    def environ(self) -> dict[str, str]:
+        return {"TRUSTED_HOSTS": "pictures.example, .below.example, [::1]"}
+
+    def test_names_names_below_one_and_addresses_are_understood(self, app: Flask) -> None:
+        hosts = ["pictures.example", "a.below.example:443", "[::1]:80", "x.pictures.example", "127.0.0.1"]
+        assert [status(app, host) for host in hosts] == [200, 200, 200, 400, 400]
+
+    def test_a_probe_by_address_is_answered(self, app: Flask) -> None:
+        for host in ("127.0.0.1:8000", "10.1.2.3", "localhost:8000"):
+            assert status(app, host, "/healthz") == status(app, host, "/metrics") == 200
+            assert status(app, host, "/readyz") in (200, 503)
+        assert status(app, "evil.com", "/readyz") == 400
+
+
 class TestBehindOneProxy:
     @pytest.fixture
     def environ(self) -> dict[str, str]:

@@ -77,6 +77,7 @@ def server(migrated_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
         "SECRET_KEY": KEY,
         "MAX_UPLOAD_MB": str(LIMIT >> 20),
         "MAX_PENDING_PER_OWNER": "1000",
+        "VISITOR_SEARCHES_PER_MINUTE": "1000",
         "PORT": str(port),
         # Werkzeug leaves the files of a form that it refuses to the garbage collector.
         "PYTHONWARNINGS": "error,ignore::ResourceWarning",

@@ -62,7 +62,7 @@ def _random(rng: np.random.Generator, name: str, shape: tuple[int, ...]) -> NDAr
 
 
 def in_layout(tensors: Tensors, layout: Layout) -> Tensors:
-    """Rename official tensors as in `layout`, and split those that it keeps in parts."""
+    """Rename official tensors as in `layout`, and split those that the layout stores in parts."""
     renamed: Tensors = {}
     for name, tensor in tensors.items():
         sources = layout.sources(name)

@@ -1,4 +1,4 @@
-"""The four ways in which a picture enters Vitrine, with one interface, and a visitor of a real site."""
+"""The four ways to give Vitrine a picture, behind one interface, and a visitor of a real site."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Doors:
         self.app, self.settings, self.directory = app, settings, directory
 
     def refusals(self, door: str, files: Mapping[str, bytes]) -> dict[str, str]:
-        """Send files by one way; return the code of each refusal, or an empty string for accepted files."""
+        """Send files in one way; return the code of each refusal, or an empty string for accepted files."""
         return dict.fromkeys(files, "") | dict(getattr(self, f"_{door}")(files))
 
     def kept(self) -> int:

@@ -143,12 +143,13 @@ def preview(directory: Path) -> dict[str, Any]:
         status = application.browser.get(f"/searches/{search_id}/status").json
         kept = set(application.state()[2]) == {*files, "filler"}
     with application.app.app_context():
-        lapsed = utcnow() + timedelta(seconds=LEASE_SECONDS)
-        waiting = reconcile(set(), lapsed).enqueue == [search_id]
+        attempts = db.session.get_one(Search, search_id).attempt
+        later = utcnow() + timedelta(seconds=LEASE_SECONDS)
+        waiting = reconcile(set(), later).enqueue == [search_id]
     run_search(str(search_id))
     later = application.browser.get(f"/searches/{search_id}/status").json
     return {
-        "full": [status["status"], status["error"], kept],
+        "full": [status["status"], attempts, kept],
         "later": [waiting, later["status"], len(later["results"]) > 0],
     }
 

@@ -17,7 +17,7 @@ class Gate:
         self.environ = {"GATE": str(directory)}
 
     def waiting(self) -> set[int]:
-        """Process ids that carry out a search and have come here, those that ended since included."""
+        """Ids of the processes that have reached the gate, including those that have ended since."""
         return {int(file.name.partition("-")[2]) for file in self.directory.glob("encoding-*")}
 
     def arrival(self, known: Collection[int] = ()) -> int:
@@ -29,5 +29,5 @@ class Gate:
         (self.directory / f"open-{pid}").touch()
 
     def open(self) -> None:
-        """Let all pass, from now on."""
+        """Let all processes pass from now on."""
         (self.directory / "open").touch()

@@ -32,6 +32,7 @@ def index(weights: str, root: str, directory: str, tell: Callable[[int], object]
         Path(directory) / "index",
         load_encoder(weights),
         thumbnails_dir=Path(directory) / "thumbnails",
+        replace=True,
         batch_size=4,
         workers=2,
         progress=progress,

@@ -65,6 +65,7 @@ class Installation:
             "SECRET_KEY": KEY,
             "MODEL": BUNDLED_MODEL,
             "LOG_LEVEL": "INFO",
+            "VISITOR_SEARCHES_PER_MINUTE": "100000",  # every visitor of a test has the same address
             "PORT": str(free_port()),
         } | environ
         self.settings = load_settings(self.environ)

@@ -67,7 +67,7 @@ def png(
     interlaced: bool = False,
     before: Iterable[tuple[bytes, bytes]] = (),
 ) -> bytes:
-    """Return a PNG that claims a size and has any `pixels` as its data, and chunks `before` it."""
+    """Return a PNG with this size in its header, `pixels` as its data, and the chunks `before` them."""
     header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, interlaced)
     chunks = [(b"IHDR", header), *before, (b"IDAT", zlib.compress(pixels, 9)), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(kind, data) for kind, data in chunks)

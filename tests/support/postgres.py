@@ -1,4 +1,4 @@
-"""A real PostgreSQL on a private socket, its files in a temporary folder, durable enough for a test."""
+"""A real PostgreSQL on a private socket, with its files in a temporary folder, for one test run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Unreadable files, also where the tests run as root, who may read everything."""
+"""Unreadable files, even if the tests run as root, which can read everything."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def public_folder() -> Iterator[Path]:
 
 @contextlib.contextmanager
 def without_privileges() -> Iterator[None]:
-    """Give up root, who may read everything."""
+    """Give up the privileges of root, which can read everything."""
     if os.geteuid() != 0:
         yield
         return

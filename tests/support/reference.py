@@ -1,13 +1,13 @@
-"""DINOv2 as the papers write it: the best place to begin reading about the network.
+"""DINOv2 as in the papers: the best place to start reading about the network.
 
-This module computes what `model.network.vit` computes, one picture at a time, in float64, without anything
-that makes it fast. The tests compare the fast network with this one. With the papers at hand, read it from
+This module computes what `model.network.vit` computes, one picture at a time, in float64, without any
+optimisation. The tests compare the fast network with this one. With the papers at hand, read it from
 top to bottom:
 
 1. A picture is cut into patches of ``p x p`` pixels, and each is projected to a token, a vector of width D
    (`patch_embed`; [1]_, equation 1).
 2. The CLS token is put first, and position embeddings are added, so that the network knows where a patch
-   lies. They were learned for one size of picture, and are interpolated for others (`position_embeddings`).
+   is. They were learned for one size of picture, and are interpolated for others (`position_embeddings`).
 3. Some models have register tokens, which have no position and are dropped at the end [3]_.
 4. Each of ``depth`` blocks adds to the tokens the output of attention, where tokens look at each other, and
    then that of an MLP, where each is processed alone ([1]_, equations 2 and 3). DINOv2 multiplies both
@@ -143,7 +143,7 @@ def softmax(scores: Array) -> Array:
 def position_embeddings(config: ViTConfig, parameters: Parameters, h: int, w: int, positions: str) -> Array:
     """Position embeddings of CLS and h x w patches, (1 + h w, D).
 
-    The stored table is of ``grid x grid`` patches. For other sizes, dinov2 (``official``) and transformers
+    The stored table has ``grid x grid`` patches. For other sizes, dinov2 (``official``) and transformers
     interpolate slightly differently; models with registers use an antialiased interpolation in both.
     """
     stored, grid = parameters["pos_embed"][0], config.grid

@@ -1,4 +1,4 @@
-"""Searches in the database, for tests of what happens to them."""
+"""Create, claim and finish searches in the database, for tests."""
 
 from __future__ import annotations
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,16 +29,16 @@ pytestmark = pytest.mark.training
 COLOURS = {"1f34c": "yellow", "1f34e": "red", "1f415": "sienna", "1f44b": "orange", "1f43b": "tan"}
 
 
-def flat(colour):
+def flat(colour: str) -> Image.Image:
     return Image.new("RGB", (40, 40), colour)
 
 
-def gallery():
+def gallery() -> Any:
     return tuple(COLOURS), histogram([flat(colour) for colour in COLOURS.values()])
 
 
 @pytest.fixture
-def labelled(tmp_path):
+def labelled(tmp_path: Path) -> Path:
     """Two classes that a histogram tells apart, and one picture that has strayed."""
     for name, colours in {"sky": ["blue", "#0000f0", "red"], "fire": ["red", "#f00000", "#f80000"]}.items():
         (tmp_path / "set" / name).mkdir(parents=True)
@@ -44,7 +47,9 @@ def labelled(tmp_path):
     return tmp_path / "set"
 
 
-def test_labelled_pictures_are_scored_by_their_folders(labelled, capsys):
+def test_labelled_pictures_are_scored_by_their_folders(
+    labelled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert evaluate.main(["histogram", "--labelled", str(labelled)]) == 0
 
     found = json.loads(capsys.readouterr().out)
@@ -52,13 +57,13 @@ def test_labelled_pictures_are_scored_by_their_folders(labelled, capsys):
     assert set(found["same picture first among 6"]) == set(MILD)
 
 
-def test_random_weights_can_be_measured_too():
+def test_random_weights_can_be_measured_too() -> None:
     encode = encoder_named("random")
 
     assert encode([flat("red"), flat("blue")]).shape == (2, 384)
 
 
-def test_the_same_picture_must_come_first():
+def test_the_same_picture_must_come_first() -> None:
     unit = np.eye(3, dtype=np.float32)
 
     assert found_first(unit, unit) == 1
@@ -66,7 +71,7 @@ def test_the_same_picture_must_come_first():
     assert found_first(unit[[0, 2]], unit, every=2) == 1
 
 
-def test_changes_do_what_they_are_called():
+def test_changes_do_what_they_are_called() -> None:
     picture = Image.new("RGB", (100, 50), "white")
     picture.putpixel((0, 0), (255, 0, 0))
 
@@ -79,19 +84,19 @@ def test_changes_do_what_they_are_called():
 
 
 @pytest.mark.parametrize(("change", "share"), [("cropped to 60 %", 0.6), ("cropped to a third", 1 / 3)])
-def test_a_crop_leaves_its_share_of_the_area(change, share):
+def test_a_crop_leaves_its_share_of_the_area(change: str, share: float) -> None:
     cropped = {**MILD, **STRONG}[change](Image.new("RGB", (100, 50)))
 
     assert cropped.width * cropped.height == pytest.approx(share * 5000, rel=0.03)
 
 
-def test_a_frame_takes_a_third_of_the_area():
+def test_a_frame_takes_a_third_of_the_area() -> None:
     framed = np.asarray(STRONG["in a frame"](Image.new("RGB", (100, 100), "red")))
 
     assert (framed == (255, 0, 0)).all(axis=2).mean() == pytest.approx(2 / 3, abs=0.02)
 
 
-def test_a_photograph_of_a_thing_must_find_the_thing(tmp_path, monkeypatch):
+def test_a_photograph_of_a_thing_must_find_the_thing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     flat("yellow").save(tmp_path / "n07753592_banana.JPEG")
     flat("blue").save(tmp_path / "n07742313_Granny_Smith.JPEG")
     things = [("banana", ["food/banana"]), ("Granny_Smith", ["food/green-apple"])]
@@ -104,7 +109,7 @@ def test_a_photograph_of_a_thing_must_find_the_thing(tmp_path, monkeypatch):
     assert found["Granny_Smith"]["fitting"] == 0
 
 
-def test_a_query_does_not_find_itself():
+def test_a_query_does_not_find_itself() -> None:
     vectors = np.eye(12, dtype=np.float32)
     names = [f"n{at}" for at in range(12)]
 
@@ -114,7 +119,7 @@ def test_a_query_does_not_find_itself():
     assert len(found["n3"]["hits"]) == 10
 
 
-def test_what_fits_everyday_things_is_in_the_demo_gallery():
+def test_what_fits_everyday_things_is_in_the_demo_gallery() -> None:
     names = {path_for(code) for code in package_data().codes if is_shown(code)}
 
     for thing, patterns in read_list("everyday"):
@@ -122,7 +127,7 @@ def test_what_fits_everyday_things_is_in_the_demo_gallery():
             assert fitting(names, [pattern]), f"{thing}: {pattern}"
 
 
-def test_what_fits_thirty_things_is_among_imagenets_classes():
+def test_what_fits_thirty_things_is_among_imagenets_classes() -> None:
     names = [f"{number}_{name.replace(' ', '_')}" for number, name in read_classes()]
     things = read_list("things")
 
@@ -133,7 +138,7 @@ def test_what_fits_thirty_things_is_among_imagenets_classes():
             assert fitting(names, [pattern]), f"{thing}: {pattern}"
 
 
-def test_another_vendors_pictograms_are_sought_by_their_code(tmp_path):
+def test_another_vendors_pictograms_are_sought_by_their_code(tmp_path: Path) -> None:
     codes, vectors = gallery()
     for code, colour in {"1f34c": "yellow", "1f34e-fe0f": "blue", "1f916": "tan"}.items():
         flat(colour).save(tmp_path / f"{code}.png")
@@ -145,7 +150,7 @@ def test_another_vendors_pictograms_are_sought_by_their_code(tmp_path):
     assert sought.ranks[1] > 0
 
 
-def coordinates(picture):
+def coordinates(picture: Image.Image) -> Any:
     """Patch tokens that say where the patch's centre was in a picture of red and green ramps."""
     cells = np.asarray(picture.resize((8, 8), Image.Resampling.BOX), np.float32) / 255 - 0.5
     x, y = 3 * cells[..., 0], 3 * cells[..., 1]
@@ -153,30 +158,30 @@ def coordinates(picture):
 
 
 @pytest.fixture
-def ramps():
+def ramps() -> Any:
     ramp = np.linspace(0, 255, 160)
     red, green = np.meshgrid(ramp, ramp)
     return Image.fromarray(np.stack([red, green, 0 * red], axis=-1).astype(np.uint8))
 
 
 @pytest.mark.parametrize("name", list(correspondence.MAPS))
-def test_patches_that_know_their_place_are_hardly_wrong(name, ramps):
+def test_patches_that_know_their_place_are_hardly_wrong(name: str, ramps: Callable[..., Any]) -> None:
     errors = correspondence.errors(coordinates, ramps, correspondence.MAPS[name])
 
     assert len(errors) > 10
     assert np.median(errors) < 0.75
 
 
-def test_patches_that_know_nothing_are_far_off(ramps):
+def test_patches_that_know_nothing_are_far_off(ramps: Callable[..., Any]) -> None:
     chance = np.random.default_rng(0)
 
-    def blind(picture):
+    def blind(picture: Image.Image) -> Any:
         return chance.standard_normal((8, 8, 16)).astype(np.float32)
 
     assert correspondence.median_error(blind, [ramps] * 4, correspondence.MAPS["mirror"]) > 2
 
 
-def test_a_checkpoints_patches_are_compared(tmp_path):
+def test_a_checkpoints_patches_are_compared(tmp_path: Path) -> None:
     for number in range(3):
         pixels = (random_pixels(1, 60, 80, 3)[0] * 60 + 128).clip(0, 255).astype(np.uint8)
         Image.fromarray(pixels).save(tmp_path / f"n{number}_thing.JPEG")

@@ -6,6 +6,8 @@ import io
 import re
 import subprocess
 import tarfile
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,11 +29,13 @@ pytestmark = pytest.mark.training
 
 
 @pytest.fixture
-def chance():
+def chance() -> np.random.Generator:
     return np.random.default_rng(3)
 
 
-def test_photographs_are_drawn_with_the_labels_that_their_folders_give(tmp_path, chance):
+def test_photographs_are_drawn_with_the_labels_that_their_folders_give(
+    tmp_path: Path, chance: np.random.Generator
+) -> None:
     with Photographs(write_packs(tmp_path / "packs"), {}) as photographs:
         drawn = [photographs.draw(chance) for _ in range(60)]
 
@@ -40,12 +44,12 @@ def test_photographs_are_drawn_with_the_labels_that_their_folders_give(tmp_path,
     assert drawn[0].picture.mode == "RGB"
 
 
-def test_a_pack_is_drawn_from_by_its_share(tmp_path, chance):
+def test_a_pack_is_drawn_from_by_its_share(tmp_path: Path, chance: np.random.Generator) -> None:
     with Photographs(write_packs(tmp_path / "packs"), {"plain": 0.0}) as photographs:
         assert UNLABELLED not in {photographs.draw(chance).label for _ in range(60)}
 
 
-def test_a_folder_without_packs_and_a_damaged_pack_are_errors(tmp_path):
+def test_a_folder_without_packs_and_a_damaged_pack_are_errors(tmp_path: Path) -> None:
     with pytest.raises(PackError, match="holds no packs"):
         Photographs(tmp_path, {})
     (tmp_path / "bad.tar").write_bytes(b"not a tar archive" * 100)
@@ -53,7 +57,7 @@ def test_a_folder_without_packs_and_a_damaged_pack_are_errors(tmp_path):
         Photographs(tmp_path, {})
 
 
-def test_a_damaged_picture_is_named(tmp_path, chance):
+def test_a_damaged_picture_is_named(tmp_path: Path, chance: np.random.Generator) -> None:
     with tarfile.open(tmp_path / "a.tar", "w") as archive:
         archive.addfile(tarfile.TarInfo("none/empty.jpg"))
     with (
@@ -63,7 +67,7 @@ def test_a_damaged_picture_is_named(tmp_path, chance):
         photographs.draw(chance)
 
 
-def test_a_pack_is_made_of_a_repository(tmp_path, capsys):
+def test_a_pack_is_made_of_a_repository(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "repository"
     (folder / "images" / "cat").mkdir(parents=True)
     Image.new("RGB", (400, 300), "red").save(folder / "images" / "cat" / "a.jpg")
@@ -86,18 +90,18 @@ def test_a_pack_is_made_of_a_repository(tmp_path, capsys):
     assert [name.split("/")[0] for name in names] == ["cat", "cat"]
 
 
-def test_a_repository_that_is_not_there_is_an_error(tmp_path):
+def test_a_repository_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(PackError, match="gave no archive"):
         list(pack.matching(str(tmp_path / "none"), "HEAD", re.compile("")))
 
 
-def test_codes_are_brought_to_one_form():
+def test_codes_are_brought_to_one_form() -> None:
     assert plain_code("2764-FE0F") == "2764"
     assert is_toned("1f44b-1f3fd")
     assert not is_toned("1f44b")
 
 
-def test_pictograms_need_two_vendors(tmp_path, chance):
+def test_pictograms_need_two_vendors(tmp_path: Path, chance: np.random.Generator) -> None:
     toys = material(tmp_path)
     with toys.photographs:
         number, one, other = toys.pictograms.draw(chance)
@@ -109,7 +113,7 @@ def test_pictograms_need_two_vendors(tmp_path, chance):
         Pictograms([tmp_path / "vendors" / "one"])
 
 
-def test_a_transparent_pictogram_lies_on_its_background(tmp_path, chance):
+def test_a_transparent_pictogram_lies_on_its_background(tmp_path: Path, chance: np.random.Generator) -> None:
     Image.new("RGBA", (20, 20), (0, 0, 0, 0)).save(tmp_path / "1F408.png")
     rendering = renderings(tmp_path)["1f408"]
 
@@ -118,7 +122,7 @@ def test_a_transparent_pictogram_lies_on_its_background(tmp_path, chance):
     assert drawing(rendering, 28, chance).size == (28, 28)
 
 
-def test_concepts_name_classes_and_no_concept_is_empty():
+def test_concepts_name_classes_and_no_concept_is_empty() -> None:
     names = {name for _, name in read_classes()}
 
     for concept in read_concepts():
@@ -126,7 +130,7 @@ def test_concepts_name_classes_and_no_concept_is_empty():
         assert set(concept.classes) <= names, concept.word
 
 
-def test_a_photograph_and_a_pictogram_of_a_cat_have_a_concept_in_common():
+def test_a_photograph_and_a_pictogram_of_a_cat_have_a_concept_in_common() -> None:
     concepts = Concepts(["1f408", "26f5"])
     chances = torch.zeros(2, 1000)
     chances[0, 281], chances[1, 914] = 0.9, 0.1  # surely a tabby, hardly a yawl
@@ -136,7 +140,7 @@ def test_a_photograph_and_a_pictogram_of_a_cat_have_a_concept_in_common():
     assert (photographs @ pictograms.T).tolist() == [[pytest.approx(0.9), 0], [0, 0]]
 
 
-def test_clean_pictures_and_first_views_keep_what_there_is(chance):
+def test_clean_pictures_and_first_views_keep_what_there_is(chance: np.random.Generator) -> None:
     square = clean(picture(0, chance), chance)
 
     view = first_view(square, 70, chance)
@@ -147,7 +151,7 @@ def test_clean_pictures_and_first_views_keep_what_there_is(chance):
     assert np.corrcoef(*grey)[0, 1] > 0.95
 
 
-def test_every_change_comes_up_and_differs(chance):
+def test_every_change_comes_up_and_differs(chance: np.random.Generator) -> None:
     square = clean(picture(1, chance), chance)
 
     for name, (share, change) in CHANGES.items():
@@ -158,7 +162,7 @@ def test_every_change_comes_up_and_differs(chance):
     assert min(means) < 60 < max(means)
 
 
-def test_a_batch_has_two_views_of_each_picture(tmp_path, chance):
+def test_a_batch_has_two_views_of_each_picture(tmp_path: Path, chance: np.random.Generator) -> None:
     toys = material(tmp_path)
     with toys.photographs:
         batch = draw_batch(toys.photographs, toys.pictograms, RECIPE.sizes[0], chance)
@@ -168,7 +172,7 @@ def test_a_batch_has_two_views_of_each_picture(tmp_path, chance):
     assert (len(batch.labels), len(batch.pictograms)) == (12, 2)
 
 
-def rows(**changes):
+def rows(**changes: Any) -> Any:
     one = {
         "features": torch.eye(4)[:2],
         "classes": torch.eye(1000)[:2],
@@ -179,13 +183,13 @@ def rows(**changes):
     return Rows(**{**one, **changes})
 
 
-def test_views_of_one_picture_and_renderings_of_one_pictogram_are_the_same():
+def test_views_of_one_picture_and_renderings_of_one_pictogram_are_the_same() -> None:
     assert target_cosines(rows(), rows()).tolist() == [[1, 0], [0, 1]]
     drawn = rows(pictograms=torch.tensor([7, 7]), classes=torch.zeros(2, 1000))
     assert target_cosines(drawn, drawn).tolist() == [[1, 1], [1, 1]]
 
 
-def test_what_the_teacher_sees_and_what_is_shown_bring_pictures_near():
+def test_what_the_teacher_sees_and_what_is_shown_bring_pictures_near() -> None:
     alike = rows(classes=torch.eye(1000)[[3, 3]])
     assert target_cosines(alike, alike)[0, 1] == pytest.approx(0.5)
     both = rows(classes=torch.eye(1000)[[3, 3]], features=torch.eye(4)[[1, 1]])
@@ -194,7 +198,7 @@ def test_what_the_teacher_sees_and_what_is_shown_bring_pictures_near():
     assert target_cosines(mixed, mixed)[0, 1] == pytest.approx(0.54)
 
 
-def test_a_label_outweighs_the_teachers_guess(tmp_path, chance):
+def test_a_label_outweighs_the_teachers_guess(tmp_path: Path, chance: np.random.Generator) -> None:
     toys = material(tmp_path)
     with toys.photographs:
         batch = draw_batch(toys.photographs, toys.pictograms, RECIPE.sizes[0], chance)
@@ -209,7 +213,7 @@ def test_a_label_outweighs_the_teachers_guess(tmp_path, chance):
     assert found.pictures.tolist() == list(range(5, 19))
 
 
-def test_a_queue_keeps_the_newest():
+def test_a_queue_keeps_the_newest() -> None:
     queue = Queue(3)
     for number in range(3):
         queue.add(torch.full((2, 4), float(number)), rows())
@@ -220,7 +224,7 @@ def test_a_queue_keeps_the_newest():
     assert len(keys.features) == 5
 
 
-def test_a_relation_is_right_when_cosines_are():
+def test_a_relation_is_right_when_cosines_are() -> None:
     units = functional.normalize(torch.randn(6, 4, generator=torch.Generator().manual_seed(1)), dim=1)
     cosines = units @ units.T
 
@@ -228,14 +232,14 @@ def test_a_relation_is_right_when_cosines_are():
     assert relation(-cosines, cosines, 0.1) > 1
 
 
-def test_spread_is_large_where_pictures_crowd():
+def test_spread_is_large_where_pictures_crowd() -> None:
     apart = torch.eye(4)
     crowded = functional.normalize(torch.ones(4, 4) + 0.01 * torch.eye(4), dim=1)
 
     assert spread(crowded) > spread(apart) + 1
 
 
-def test_distances_and_cells_are_what_they_are_called():
+def test_distances_and_cells_are_what_they_are_called() -> None:
     assert cosine_distance(torch.eye(2), 3 * torch.eye(2)) == pytest.approx(0)
     cells = resized_cells(torch.arange(8.0).view(1, 2, 2, 2), 2)
     assert cells.tolist() == [[[0, 4], [1, 5], [2, 6], [3, 7]]]

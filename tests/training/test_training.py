@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +21,7 @@ from training import plot
 from training.clock import Budget, Clock
 from training.export import difference, export
 from training.network import Network, begin_with
+from training.recipe import Recipe
 from training.state import read_state
 from training.trainer import LOG, STATE, Trainer
 
@@ -26,24 +29,24 @@ pytestmark = pytest.mark.training
 
 
 @pytest.fixture
-def toys(tmp_path):
+def toys(tmp_path: Path) -> Any:
     found = material(tmp_path)
     with found.photographs:
         yield found
 
 
-def trained(toys, out, steps, recipe=RECIPE):
+def trained(toys: Any, out: Path, steps: int, recipe: Recipe = RECIPE) -> Trainer:
     out.mkdir(exist_ok=True)
     trainer = Trainer(recipe, toys, out)
     trainer.run(Budget(steps=steps))
     return trainer
 
 
-def logged(folder):
+def logged(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / LOG).read_text().splitlines()]
 
 
-def test_the_losses_fall_on_a_toy_set(toys, tmp_path):
+def test_the_losses_fall_on_a_toy_set(toys: Any, tmp_path: Path) -> None:
     trained(toys, tmp_path / "out", 60)
 
     first, *_, last = logged(tmp_path / "out")
@@ -52,7 +55,7 @@ def test_the_losses_fall_on_a_toy_set(toys, tmp_path):
     assert last["relation"] < first["relation"]
 
 
-def test_frozen_blocks_keep_their_weights(toys, tmp_path):
+def test_frozen_blocks_keep_their_weights(toys: Any, tmp_path: Path) -> None:
     torch.manual_seed(RECIPE.seed)
     before = Network(RECIPE.config).state_dict()
 
@@ -63,7 +66,7 @@ def test_frozen_blocks_keep_their_weights(toys, tmp_path):
     assert not any(name.startswith(("blocks.1", "blocks.2", "norm")) for name in kept)
 
 
-def test_a_resumed_training_comes_to_the_same(toys, tmp_path):
+def test_a_resumed_training_comes_to_the_same(toys: Any, tmp_path: Path) -> None:
     whole = trained(toys, tmp_path / "whole", 12).memory.averaged
     (tmp_path / "broken").mkdir()
     broken = Trainer(RECIPE, toys, tmp_path / "broken")
@@ -76,14 +79,14 @@ def test_a_resumed_training_comes_to_the_same(toys, tmp_path):
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
 
-def test_another_seed_comes_to_something_else(toys, tmp_path):
+def test_another_seed_comes_to_something_else(toys: Any, tmp_path: Path) -> None:
     one = trained(toys, tmp_path / "one", 2).memory.averaged
     other = trained(toys, tmp_path / "other", 2, replace(RECIPE, seed=6)).memory.averaged
 
     assert not torch.equal(one["norm.bias"], other["norm.bias"])
 
 
-def test_a_budget_of_hours_ends_by_the_clock(toys, tmp_path):
+def test_a_budget_of_hours_ends_by_the_clock(toys: Any, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
 
     progress = Trainer(RECIPE, toys, tmp_path / "out").run(Budget(hours=1 / 3600))
@@ -92,7 +95,7 @@ def test_a_budget_of_hours_ends_by_the_clock(toys, tmp_path):
     assert read_state(tmp_path / "out" / STATE)["progress"]["step"] == progress.step
 
 
-def test_a_pause_hardly_counts(monkeypatch):
+def test_a_pause_hardly_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     now = iter([100.0, 101.0, 1000.0, 1002.0])
     monkeypatch.setattr("time.monotonic", lambda: next(now))
     clock = Clock(5.0)
@@ -100,7 +103,7 @@ def test_a_pause_hardly_counts(monkeypatch):
     assert [clock.read() for _ in range(3)] == [6.0, 66.0, 68.0]
 
 
-def test_a_training_begins_with_another_models_weights(tmp_path):
+def test_a_training_begins_with_another_models_weights(tmp_path: Path) -> None:
     path = export(Network(RECIPE.config), tmp_path, "float32")
     network = Network(RECIPE.config)
 
@@ -111,7 +114,7 @@ def test_a_training_begins_with_another_models_weights(tmp_path):
         begin_with(Network(replace(RECIPE.config, depth=2)), path)
 
 
-def test_a_larger_table_of_positions_is_reduced(tmp_path):
+def test_a_larger_table_of_positions_is_reduced(tmp_path: Path) -> None:
     large = Network(replace(RECIPE.config, grid=6))
     network = Network(RECIPE.config)
 
@@ -121,7 +124,7 @@ def test_a_larger_table_of_positions_is_reduced(tmp_path):
     assert torch.allclose(network(pixels), large(pixels), atol=1e-5)
 
 
-def test_matrices_are_exported_in_8_bits_and_stay_near(tmp_path):
+def test_matrices_are_exported_in_8_bits_and_stay_near(tmp_path: Path) -> None:
     network = Network(RECIPE.config)
 
     path = export(network, tmp_path)
@@ -133,7 +136,7 @@ def test_matrices_are_exported_in_8_bits_and_stay_near(tmp_path):
     assert (encoder.positions, encoder.geometry.resize, encoder.geometry.crop) == ("transformers", 28, 28)
 
 
-def test_numpy_must_agree_with_what_is_exported(tmp_path, monkeypatch):
+def test_numpy_must_agree_with_what_is_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Network, "forward", lambda self, x: torch.ones(len(x), 5, 64))
 
     with pytest.raises(RuntimeError, match="NumPy gives other features"):
@@ -141,7 +144,9 @@ def test_numpy_must_agree_with_what_is_exported(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_one_command_leads_from_packs_to_a_checkpoint_with_its_card(tmp_path, monkeypatch):
+def test_one_command_leads_from_packs_to_a_checkpoint_with_its_card(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     packs, vendors = write_packs(tmp_path / "packs"), write_vendors(tmp_path / "vendors")
     monkeypatch.setattr(command, "Recipe", lambda: RECIPE)
     monkeypatch.setattr(command, "load_teacher", ToyTeacher)
@@ -160,7 +165,7 @@ def test_one_command_leads_from_packs_to_a_checkpoint_with_its_card(tmp_path, mo
     assert (tmp_path / "plot.svg").read_text().count("<polyline") == 3
 
 
-def test_what_was_done_again_counts_in_the_log(tmp_path):
+def test_what_was_done_again_counts_in_the_log(tmp_path: Path) -> None:
     lines = [{"step": step, "relation": number} for number, step in enumerate([20, 40, 60, 40, 60, 80])]
     (tmp_path / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
 
@@ -169,7 +174,7 @@ def test_what_was_done_again_counts_in_the_log(tmp_path):
     assert [(line["step"], line["relation"]) for line in read] == [(20, 0), (40, 3), (60, 4), (80, 5)]
 
 
-def test_sizes_are_drawn_as_often_as_the_recipe_says(toys, tmp_path):
+def test_sizes_are_drawn_as_often_as_the_recipe_says(toys: Any, tmp_path: Path) -> None:
     trainer, chance = Trainer(RECIPE, toys, tmp_path), np.random.default_rng(1)
 
     sides = [trainer.draw_size(chance).side for _ in range(400)]

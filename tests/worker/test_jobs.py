@@ -198,7 +198,7 @@ def test_a_locked_database_postpones_the_search(
     assert worker.slot.held() is None
     row = installation.row(search_id)
     assert row is not None
-    assert (row.status, row.error_code) == ("queued" if step == "claim" else "running", None)
+    assert (row.status, row.error_code, row.attempt) == ("queued", None, 0)
     with installation.app.app_context():
         assert reconcile(set(), utcnow() + timedelta(seconds=LEASE_SECONDS)).enqueue == [search_id]
     assert outcome(installation, search_id) == ("done", None)

@@ -1,4 +1,4 @@
-"""Reader of ``.npz``, a zip of NumPy arrays whose headers tell their shapes."""
+"""Reader of ``.npz``, a zip of NumPy arrays whose headers contain their shapes."""
 
 from __future__ import annotations
 

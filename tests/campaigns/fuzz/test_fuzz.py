@@ -117,7 +117,7 @@ def test_generated_requests_reach_every_route_and_end_in_no_server_error(databas
     if database == "postgresql" and not installed():
         pytest.skip(INSTALL)
     with requests.world(database) as world:
-        numbers = range(len(targets(world.app.url_map)) * 2)
+        numbers = range(len(targets(world.app.url_map)) * 3)
         assert requests.play(world, numbers, 1) == {}
         gc.collect()
         assert {rule for _, rule in world.reached} == {rule for _, rule in world.routes}

@@ -35,6 +35,8 @@ ENVIRON = {
     "PROXY_HOPS": "1",
     "MAX_PENDING_PER_OWNER": "10000",
     "MAX_QUEUE": "1000000",
+    "VISITOR_SEARCHES_PER_MINUTE": "1000000",
+    "VISITOR_STORAGE_MB": "100000",
 }
 REFUSES_BY_ITSELF = "health.ready"  # its 503 reports an outage, not a refusal to retry
 

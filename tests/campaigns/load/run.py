@@ -80,7 +80,11 @@ def site(form: Form, database: str) -> Iterator[Site]:
     with contextlib.ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         redis = stack.enter_context(redis_server())
-        environ = {"MAX_QUEUE": str(form.cap), "MAX_PENDING_PER_OWNER": str(form.cap_of_one)}
+        environ = {
+            "MAX_QUEUE": str(form.cap),
+            "MAX_PENDING_PER_OWNER": str(form.cap_of_one),
+            "VISITOR_SHARE": "100",
+        }
         if database == "postgresql":
             environ["DATABASE_URL"] = stack.enter_context(postgres_server()).url
         made = Installation(directory / "data", redis, **environ)

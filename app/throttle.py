@@ -1,4 +1,4 @@
-"""A rate limit that works across processes and without Redis; called by `routes` and `service`.
+"""A rate limit that works across processes and without Redis; called by `app.accounts` and `app.searches`.
 
 It is the generic cell rate algorithm (GCRA): a bucket drains at a steady rate, each attempt adds to it, and
 an attempt that would make it overflow is refused. Each bucket is one number that one statement changes, so
@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
-import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -20,7 +19,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from app.context import settings
-from app.database import Throttle
+from app.database import Throttle, database_now
 from app.errors import ThrottledError
 from app.transactions import transaction
 
@@ -34,7 +33,8 @@ class Limit(NamedTuple):
 
 # At most 5 + 60 / 12 = 10 in any minute.
 PASSWORD_TRIES = Limit(burst=5, interval=12.0)
-SIGNUPS = Limit(burst=20, interval=6.0)
+CLOCK_SLACK = 5.0  # seconds
+SIGNUPS = Limit(burst=20, interval=60.0)  # each account brings its own place in the queue
 
 
 def charge(buckets: Sequence[str], limit: Limit) -> None:
@@ -45,8 +45,8 @@ def charge(buckets: Sequence[str], limit: Limit) -> None:
     ThrottledError
         One of the buckets is full.
     """
-    now = time.time()
     with transaction() as session:
+        now = database_now(session).timestamp()
         for bucket in sorted(buckets):  # a fixed order, so that two processes cannot deadlock
             if not _fill(session, bucket, limit, now):
                 raise ThrottledError(_wait(session, bucket, limit, now))
@@ -65,6 +65,16 @@ def refund(buckets: Sequence[str], limit: Limit) -> None:
 def account_bucket(name_key: str) -> str:
     """Return the bucket of an account, whether the account exists or not."""
     return _bucket("account", name_key)
+
+
+def device_bucket(device: str) -> str:
+    """Return the bucket of a known device."""
+    return _bucket("device", device)
+
+
+def session_bucket(session_id: int) -> str:
+    """Return the bucket of an open session."""
+    return _bucket("session", str(session_id))
 
 
 def address_bucket(purpose: str) -> str:
@@ -89,14 +99,21 @@ def _bucket(kind: str, value: str) -> str:
 
 def _fill(session: Session, bucket: str, limit: Limit, now: float) -> bool:
     insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
-    later = sa.case((Throttle.empty_at > now, Throttle.empty_at), else_=now)
+    # A bucket cannot hold more than the burst. One that seems to is from before the clock was set back: it
+    # counts as full but for one attempt, so that nobody has to wait for the old time to come again.
+    most = now + limit.burst * limit.interval + CLOCK_SLACK
+    later = sa.case(
+        (Throttle.empty_at > most, now + _tolerance(limit)),
+        (Throttle.empty_at > now, Throttle.empty_at),
+        else_=now,
+    )
     statement = (
         insert(Throttle)
         .values(bucket=bucket, empty_at=now + limit.interval)
         .on_conflict_do_update(
             index_elements=[Throttle.bucket],
             set_={"empty_at": later + limit.interval},
-            where=Throttle.empty_at <= now + _tolerance(limit),
+            where=sa.or_(Throttle.empty_at <= now + _tolerance(limit), Throttle.empty_at > most),
         )
         .returning(Throttle.bucket)
     )
