@@ -146,7 +146,9 @@ def icon(colour: tuple[int, int, int], box: tuple[int, int, int, int]) -> bytes:
     ("colour", "background"),
     [((255, 255, 255), 0), ((230, 240, 250), 0), ((20, 20, 20), 255), ((200, 0, 0), 255)],
 )
-def test_an_icon_is_laid_on_the_background_that_shows_it(colour, background) -> None:
+def test_an_icon_is_laid_on_the_background_that_shows_it(
+    colour: tuple[int, int, int], background: int
+) -> None:
     image = open_rgb(icon(colour, (20, 20, 40, 40)))
     assert image.getpixel((30, 30)) == colour
     assert image.getpixel((2, 2)) == (background,) * 3

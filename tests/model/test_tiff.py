@@ -6,6 +6,7 @@ import contextlib
 import io
 import struct
 import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -48,7 +49,7 @@ def alike(samples: NDArray[np.generic], *more: NDArray[np.generic]) -> NDArray[n
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_colour_of_8_and_16_bits_is_right_in_every_layout(layout) -> None:
+def test_colour_of_8_and_16_bits_is_right_in_every_layout(layout: dict[str, Any]) -> None:
     assert close(tiff(COLOUR, RGB, **layout), COLOUR)
     assert close(tiff(wide(COLOUR), RGB, **layout), COLOUR)
     assert close(tiff(alike(wide(COLOUR), CLEAR), RGB, extras=(2,), **layout), COLOUR)
@@ -56,14 +57,14 @@ def test_colour_of_8_and_16_bits_is_right_in_every_layout(layout) -> None:
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_premultiplied_colour_is_laid_on_white_once(layout) -> None:
+def test_premultiplied_colour_is_laid_on_white_once(layout: dict[str, Any]) -> None:
     half = np.full((SIZE[1], SIZE[0], 1), 128, np.uint8)
     expected = 255 - (255 - COLOUR.astype(int)) * 128 // 255
     assert close(tiff(alike(COLOUR // 2, half), RGB, extras=(1,), **layout), expected, tolerance=4)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_grey_with_transparency_is_right_in_every_layout(layout) -> None:
+def test_grey_with_transparency_is_right_in_every_layout(layout: dict[str, Any]) -> None:
     assert close(tiff(alike(GREY, CLEAR.astype(np.uint8)), BLACK_IS_ZERO, extras=(2,), **layout), GREY)
     assert close(tiff(alike(wide(GREY), CLEAR), BLACK_IS_ZERO, extras=(2,), **layout), GREY)
     assert close(tiff(alike(wide(GREY), CLEAR, CLEAR), BLACK_IS_ZERO, extras=(2, 0), **layout), GREY)
@@ -71,7 +72,7 @@ def test_grey_with_transparency_is_right_in_every_layout(layout) -> None:
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_ink_and_lab_are_right_in_every_layout(layout) -> None:
+def test_ink_and_lab_are_right_in_every_layout(layout: dict[str, Any]) -> None:
     ink = PICTURE.convert("CMYK")
     expected = np.asarray(ink.convert("RGB"))
     assert close(tiff(np.asarray(ink), INK, **layout), expected)
@@ -93,7 +94,9 @@ def test_ink_and_lab_are_right_in_every_layout(layout) -> None:
         pytest.param(GREY / 255, id="double"),
     ],
 )
-def test_wide_grey_is_right_in_every_layout_and_inverted_where_white_is_zero(layout, samples) -> None:
+def test_wide_grey_is_right_in_every_layout_and_inverted_where_white_is_zero(
+    layout: dict[str, Any], samples: NDArray[Any]
+) -> None:
     assert close(tiff(samples, BLACK_IS_ZERO, **layout), GREY)
     if top := {"u2": 65535, "f4": 1, "f8": 1}.get(samples.dtype.str[1:]):  # 32-bit integers have no white
         assert close(tiff((top - samples).astype(samples.dtype), WHITE_IS_ZERO, **layout), GREY)
@@ -135,7 +138,9 @@ def test_12_bit_grey_is_scaled_to_its_own_white() -> None:
     ],
 )
 @pytest.mark.parametrize("planes", [False, True])
-def test_what_cannot_be_decoded_right_is_called_unsupported_and_not_damaged(samples, meaning, planes) -> None:
+def test_what_cannot_be_decoded_right_is_called_unsupported_and_not_damaged(
+    samples: NDArray[Any], meaning: int, planes: bool
+) -> None:
     data = tiff(samples, meaning, planes=planes)
     for door in (probe, open_rgb):
         with pytest.raises(PictureError, match="this kind of TIFF is not supported") as caught:
