@@ -4,6 +4,7 @@ References
 ----------
 .. [1] Park et al., "Relational Knowledge Distillation", arXiv:1904.05068.
 .. [2] Sablayrolles et al., "Spreading vectors for similarity search", arXiv:1806.03198.
+.. [3] van den Oord et al., "Representation Learning with Contrastive Predictive Coding", arXiv:1807.03748.
 """
 
 from __future__ import annotations
@@ -12,23 +13,41 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-_OTHERS_ONLY = -1e4  # of a picture's cosine with itself, so that its softmax is 0
+_NEVER = -1e4  # whose softmax is 0
 _NEAREST = 1e-4
 
 
-def relation(students: Tensor, targets: Tensor, temperature: float) -> Tensor:
+def relation(students: Tensor, targets: Tensor, left_out: Tensor, temperature: float) -> Tensor:
     """Compare how two sets of cosines rank other pictures [1]_: the mean divergence of their softmaxes.
 
     Parameters
     ----------
     students, targets : Tensor, shape (n, m)
-        Cosines of n pictures with m, of which the first n are the same pictures in the same order.
+        Cosines of n pictures with m.
+    left_out : Tensor of bool, shape (n, m)
+        Pairs that do not count. A picture's cosine with itself, or with another view of it, is so large that
+        its softmax would leave nothing for the others, whose order is what is taught.
     temperature : float
     """
-    itself = torch.eye(*students.shape, dtype=torch.bool, device=students.device)
-    wanted = (targets / temperature).masked_fill(itself, _OTHERS_ONLY).softmax(dim=1)
-    found = (students / temperature).masked_fill(itself, _OTHERS_ONLY).log_softmax(dim=1)
+    wanted = (targets / temperature).masked_fill(left_out, _NEVER).softmax(dim=1)
+    found = (students / temperature).masked_fill(left_out, _NEVER).log_softmax(dim=1)
     return functional.kl_div(found, wanted, reduction="batchmean")
+
+
+def instance(students: Tensor, itself: Tensor, twins: Tensor, temperature: float) -> Tensor:
+    """InfoNCE [3]_: each view must find the other view of its picture among all others.
+
+    Parameters
+    ----------
+    students : Tensor, shape (n, m)
+        Cosines of n views with m.
+    itself : Tensor of bool, shape (n, m)
+        Where a view meets itself.
+    twins : Tensor of int64, shape (n,)
+        The column of the other view.
+    temperature : float
+    """
+    return functional.cross_entropy((students / temperature).masked_fill(itself, _NEVER), twins)
 
 
 def cosine_distance(found: Tensor, wanted: Tensor) -> Tensor:

@@ -8,12 +8,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.losses import cosine_distance, relation, resized_cells, spread
+from training.losses import cosine_distance, instance, relation, resized_cells, spread
 from training.network import Network
 from training.recipe import Recipe
-from training.targets import Queue, Rows, target_cosines
+from training.targets import PHOTOGRAPH, Queue, Rows, target_cosines
 
 _BETAS = (0.9, 0.98)
+_POOLED_RIDGE, _CELLS_RIDGE = 0.3, 0.03
 
 
 class Student(nn.Module):
@@ -76,23 +77,64 @@ class Student(nn.Module):
         cls, patches = tokens[:, 0], tokens[:count, 1:]
         units, seen = functional.normalize(cls, dim=1), rows.twice()
         vectors, keys = queue.after(units, seen)
-        photographs = int((rows.pictograms < 0).sum())
+        cosines, taught = units @ vectors.T, target_cosines(seen, keys)
+        photographs = int((rows.pictograms == PHOTOGRAPH).sum())
+        itself, twins = torch.eye(*cosines.shape, dtype=torch.bool), torch.arange(2 * count).roll(count)
+        photograph = seen.pictograms == PHOTOGRAPH
+        left_out = itself.clone()
+        left_out[photograph, twins[photograph]] = True
         pooled = self.to_pooled(cls).view(2, count, -1)[:, :photographs]
         wanted = resized_cells(cells, round(patches.shape[1] ** 0.5))
         chosen = torch.randint(0, count * patches.shape[1], (recipe.compared,), generator=chance)
-        parts, taught = (
-            functional.normalize(part.reshape(-1, part.shape[-1])[chosen], dim=1)
-            for part in (patches, wanted)
-        )
         found = {
-            "relation": relation(units @ vectors.T, target_cosines(seen, keys), recipe.temperature),
+            "relation": relation(cosines, taught, left_out, recipe.temperature),
+            "instance": instance(
+                cosines[photograph], itself[photograph], twins[photograph], recipe.temperature
+            ),
             "pooled": cosine_distance(pooled, cells.mean(dim=(2, 3))[:photographs]),
             "patches": cosine_distance(self.to_cells(patches), wanted),
-            "patch_relation": relation(parts @ parts.T, taught @ taught.T, recipe.temperature),
+            "patch_relation": self.patch_relation(patches, wanted, chosen),
             "spread": spread(units[:count]),
         }
         found["loss"] = torch.stack([vars(recipe.weights)[name] * loss for name, loss in found.items()]).sum()
         return found
+
+    def patch_relation(self, patches: Tensor, wanted: Tensor, chosen: Tensor) -> Tensor:
+        """Compare the cosines between a few patches of a batch with those of the teacher's cells."""
+        found, taught = (
+            functional.normalize(part.reshape(-1, part.shape[-1])[chosen], dim=1)
+            for part in (patches, wanted)
+        )
+        itself = torch.eye(len(chosen), dtype=torch.bool)
+        return relation(found @ found.T, taught @ taught.T, itself, self.recipe.temperature)
+
+    @torch.no_grad()
+    def fit_maps(self, tokens: Tensor, cells: Tensor) -> None:
+        """Begin the linear maps with the solutions of ridge regressions.
+
+        Random ones would send gradients into the network that spoil what it knows before they have learnt.
+
+        Parameters
+        ----------
+        tokens : Tensor, shape (n, 1 + N, D)
+            Of photographs.
+        cells : Tensor, shape (n, C, h, w)
+            The teacher's map of them, centred.
+        """
+        wanted = resized_cells(cells, round((tokens.shape[1] - 1) ** 0.5))
+        fit_ridge(self.to_pooled, tokens[:, 0], cells.mean(dim=(2, 3)), _POOLED_RIDGE)
+        fit_ridge(self.to_cells, tokens[:, 1:].flatten(0, 1), wanted.flatten(0, 1), _CELLS_RIDGE)
+
+
+def fit_ridge(into: nn.Linear, inputs: Tensor, outputs: Tensor, ridge: float) -> None:
+    """Solve a ridge regression, whose penalty is in units of the inputs' mean square, into a linear map."""
+    mean, target = inputs.mean(dim=0), outputs.mean(dim=0)
+    centred = inputs - mean
+    gram = centred.T @ centred
+    gram += ridge * gram.diagonal().mean() * torch.eye(len(gram))
+    solved = torch.linalg.solve(gram, centred.T @ (outputs - target))
+    into.weight.copy_(solved.T)
+    into.bias.copy_(target - mean @ solved)
 
 
 def average(into: dict[str, Tensor], network: Network, kept: float) -> None:

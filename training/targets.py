@@ -1,7 +1,7 @@
 """How near two pictures should lie: the teacher's view of them, what they show, and whether they are one.
 
-A search compares cosines, so the student's cosines are what is taught. The target of two photographs is half
-the cosine of the teacher's features and half the overlap of the classes that it sees in them. A photograph
+A search compares cosines, so the student's cosines are what is taught. The target of two photographs is a
+mean of the cosine of the teacher's features and the overlap of the classes that it sees in them. A photograph
 and a pictogram lie nearer by what both show (`training.concepts`). Two views of a picture should lie at 1, so
 should two renderings of a pictogram.
 """
@@ -20,6 +20,7 @@ from training.packs import UNLABELLED
 from training.teacher import Lesson
 
 LABEL_SHARE = 0.7  # of a label, where a photograph has one, in what it shows; the rest is the teacher's
+FEATURE_SHARE = 0.6
 CONCEPT_SHARE = 0.6
 MOST = 0.95  # two different pictures are not the same
 PHOTOGRAPH = -1
@@ -82,7 +83,8 @@ def rows_of(batch: Batch, lesson: Lesson, mean: Tensor, concepts: Concepts, star
 
 def target_cosines(rows: Rows, keys: Rows) -> Tensor:
     """Return how near each of n pictures should lie to each of m others, (n, m)."""
-    near = 0.5 * (rows.features @ keys.features.T) + 0.5 * (rows.classes @ keys.classes.T)
+    near = FEATURE_SHARE * (rows.features @ keys.features.T)
+    near = near + (1 - FEATURE_SHARE) * (rows.classes @ keys.classes.T)
     unlike = (rows.pictograms[:, None] == PHOTOGRAPH) != (keys.pictograms[None] == PHOTOGRAPH)
     near = near + CONCEPT_SHARE * unlike * (rows.concepts @ keys.concepts.T).clamp(max=1)
     drawn = rows.pictograms[:, None] != PHOTOGRAPH

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from training.batches import draw_batch
+from training.batches import draw_batch, normalise
 from training.clock import Budget, Clock
 from training.concepts import Concepts
 from training.network import begin_with
@@ -24,11 +24,12 @@ from training.state import Memory, Progress, load_state, save_state
 from training.student import Student, average
 from training.targets import Queue, rows_of
 from training.teacher import Teacher
-from training.views import clean
+from training.views import clean, first_view
 
 STATE, LOG = "state.pt", "log.jsonl"
 _LOG_EVERY = 10  # steps
 _SAVE_EVERY = 240.0  # seconds
+_AT_ONCE = 32
 _EARLY = 10  # steps after which averaged weights have forgotten half of the first ones
 
 
@@ -67,7 +68,7 @@ class Trainer:
         if resumed:
             load_state(out / STATE, self.student, self.optimiser, self.memory)
         else:
-            self.memory.mean = self.centre()
+            self.begin()
 
     def run(self, budget: Budget) -> Progress:
         """Train to the end of the budget; return how far the training has come."""
@@ -131,17 +132,21 @@ class Trainer:
         """How much of the averaged weights stays: less in the beginning, when they are far from good."""
         return min(self.recipe.averaged, (1 + step) / (_EARLY + step))
 
-    def centre(self) -> Tensor:
-        """Return the mean of the teacher's features over a few photographs, (C,)."""
-        chance = np.random.default_rng(self.recipe.seed)
-        most = 32
-        found = []
-        for start in range(0, self.recipe.centring, most):
-            count = min(most, self.recipe.centring - start)
-            pictures = [self.material.photographs.draw(chance).picture for _ in range(count)]
-            squares = np.stack([np.asarray(clean(picture, chance)) for picture in pictures])
-            found.append(self.material.teacher(squares).map.mean(dim=(2, 3)))
-        return torch.cat(found).mean(dim=0)
+    def begin(self) -> None:
+        """Take the mean of the teacher's features over a few photographs, and fit the linear maps to them."""
+        chance, recipe = np.random.default_rng(self.recipe.seed), self.recipe
+        maps, tokens = [], []
+        for start in range(0, recipe.centring, _AT_ONCE):
+            count = min(_AT_ONCE, recipe.centring - start)
+            drawn = [self.material.photographs.draw(chance).picture for _ in range(count)]
+            squares = [clean(picture, chance) for picture in drawn]
+            views = [first_view(square, recipe.config.image_size, chance) for square in squares]
+            maps.append(self.material.teacher(np.stack([np.asarray(square) for square in squares])).map)
+            with torch.no_grad():
+                tokens.append(self.student.network(normalise(np.stack(views))))
+        found = torch.cat(maps)
+        self.memory.mean = found.mean(dim=(0, 2, 3))
+        self.student.fit_maps(torch.cat(tokens), found - self.memory.mean.view(1, -1, 1, 1))
 
     def save(self) -> None:
         """Write the state."""

@@ -19,9 +19,10 @@ from tests.training.toys import CODES, RECIPE, ToyTeacher, material, picture, wr
 from training import pack
 from training.batches import draw_batch
 from training.concepts import Concepts, read_concepts
-from training.losses import cosine_distance, relation, resized_cells, spread
+from training.losses import cosine_distance, instance, relation, resized_cells, spread
 from training.packs import UNLABELLED, PackError, Photographs, read_classes
 from training.pictograms import Pictograms, is_toned, plain_code, renderings
+from training.student import fit_ridge
 from training.targets import MOST, Queue, Rows, rows_of, target_cosines
 from training.views import CHANGES, CLEAN, clean, drawing, first_view, second_view
 
@@ -191,7 +192,7 @@ def test_views_of_one_picture_and_renderings_of_one_pictogram_are_the_same() -> 
 
 def test_what_the_teacher_sees_and_what_is_shown_bring_pictures_near() -> None:
     alike = rows(classes=torch.eye(1000)[[3, 3]])
-    assert target_cosines(alike, alike)[0, 1] == pytest.approx(0.5)
+    assert target_cosines(alike, alike)[0, 1] == pytest.approx(0.4)
     both = rows(classes=torch.eye(1000)[[3, 3]], features=torch.eye(4)[[1, 1]])
     assert target_cosines(both, both)[0, 1] == pytest.approx(MOST)
     mixed = rows(pictograms=torch.tensor([-1, 7]), concepts=torch.tensor([[0.9, 0, 0], [1.0, 0, 0]]))
@@ -228,8 +229,37 @@ def test_a_relation_is_right_when_cosines_are() -> None:
     units = functional.normalize(torch.randn(6, 4, generator=torch.Generator().manual_seed(1)), dim=1)
     cosines = units @ units.T
 
-    assert relation(cosines, cosines, 0.1) == pytest.approx(0, abs=1e-6)
-    assert relation(-cosines, cosines, 0.1) > 1
+    itself = torch.eye(6, dtype=torch.bool)
+    assert relation(cosines, cosines, itself, 0.1) == pytest.approx(0, abs=1e-6)
+    assert relation(-cosines, cosines, itself, 0.1) > 1
+
+
+def test_what_is_left_out_of_a_relation_does_not_count():
+    cosines, left_out = torch.zeros(2, 4), torch.zeros(2, 4, dtype=torch.bool)
+    other, left_out[:, 1] = cosines.clone(), True
+    other[:, 1] = 1.0
+
+    assert relation(cosines, other, left_out, 0.1) == pytest.approx(0, abs=1e-6)
+    assert relation(cosines, other, torch.zeros_like(left_out), 0.1) > 1
+
+
+def test_a_view_must_find_its_twin():
+    units = torch.eye(3).repeat(2, 1)
+    itself = torch.eye(6, dtype=torch.bool)
+
+    assert instance(units @ units.T, itself, torch.arange(6).roll(3), 0.1) < 0.01
+    assert instance(units @ units.T, itself, torch.arange(6).roll(1), 0.1) > 5
+
+
+def test_a_ridge_finds_a_linear_map():
+    linear, chance = torch.nn.Linear(4, 3), torch.Generator().manual_seed(2)
+    inputs = torch.randn(200, 4, generator=chance)
+    with torch.no_grad():
+        expected = linear(inputs)
+        fitted = torch.nn.Linear(4, 3)
+        fit_ridge(fitted, inputs, expected, 1e-6)
+
+        assert torch.allclose(fitted(inputs), expected, atol=1e-3)
 
 
 def test_spread_is_large_where_pictures_crowd() -> None:
