@@ -234,7 +234,7 @@ def test_a_relation_is_right_when_cosines_are() -> None:
     assert relation(-cosines, cosines, itself, 0.1) > 1
 
 
-def test_what_is_left_out_of_a_relation_does_not_count():
+def test_what_is_left_out_of_a_relation_does_not_count() -> None:
     cosines, left_out = torch.zeros(2, 4), torch.zeros(2, 4, dtype=torch.bool)
     other, left_out[:, 1] = cosines.clone(), True
     other[:, 1] = 1.0
@@ -243,7 +243,7 @@ def test_what_is_left_out_of_a_relation_does_not_count():
     assert relation(cosines, other, torch.zeros_like(left_out), 0.1) > 1
 
 
-def test_a_view_must_find_its_twin():
+def test_a_view_must_find_its_twin() -> None:
     units = torch.eye(3).repeat(2, 1)
     itself = torch.eye(6, dtype=torch.bool)
 
@@ -251,7 +251,7 @@ def test_a_view_must_find_its_twin():
     assert instance(units @ units.T, itself, torch.arange(6).roll(1), 0.1) > 5
 
 
-def test_a_ridge_finds_a_linear_map():
+def test_a_ridge_finds_a_linear_map() -> None:
     linear, chance = torch.nn.Linear(4, 3), torch.Generator().manual_seed(2)
     inputs = torch.randn(200, 4, generator=chance)
     with torch.no_grad():
