@@ -156,7 +156,7 @@ def preview(directory: Path) -> dict[str, Any]:
 
 def server(directory: Path) -> dict[str, Any]:
     """There is no space for the temporary file in which the real server buffers a large body."""
-    application = FullDiskApp(directory, small=directory.parent / "tmp")
+    application = FullDiskApp(directory, small=directory / "tmp")
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     environ = {"DATA_DIR": str(directory), "SECRET_KEY": KEY, "MODEL": "tiny", "PORT": str(port)}
@@ -168,10 +168,10 @@ def server(directory: Path) -> dict[str, Any]:
             return requests.post(url, data=large(), headers=headers, timeout=20).status_code
         return None
 
-    environ |= {"TMPDIR": str(application.small), "REDIS_URL": application.settings.redis_url}
+    environ |= {"REDIS_URL": application.settings.redis_url}
     log = directory.parent / "web.log"
     with process("wsgi.py", environ=environ, log=log, ready=lambda: answers(address)):
-        first, before = send(), application.state()  # Python chooses the folder for temporary files once
+        first, before = send(), application.state()
         with application.full():
             refused = send() in (None, 503)
             page = requests.get(f"{address}/about", timeout=20).status_code
