@@ -23,6 +23,7 @@ def add_picture(installation: Installation, worker: Runtime) -> None:
         installation.settings.index_dir,
         worker.encoder,
         thumbnails_dir=installation.settings.thumbnails_dir,
+        replace=True,
     )
 
 

@@ -23,7 +23,8 @@ def test_a_search_uses_the_newest_index_at_its_start(installation: Installation)
         assert installation.ended(installation.submit(picture(5))).searched == PICTURES
         for number in range(3):
             drawing(40 + number).save(pictures / f"new-{number}.png")
-            build(pictures, settings.index_dir, encoder, thumbnails_dir=settings.thumbnails_dir)
+            thumbnails = settings.thumbnails_dir
+            build(pictures, settings.index_dir, encoder, thumbnails_dir=thumbnails, replace=True)
             assert installation.ended(installation.submit(picture(5))).searched == PICTURES + number + 1
         assert len(names(settings.index_dir)) == 2  # no process has the older ones open
 
