@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from app import create_app, logging, pairing, private_files, temporary, utf8
+from app.extensions import db
 from config import SettingsError, load_settings
 from worker.limits import pin_threads
 from worker.runtime import Runtime
@@ -27,6 +28,8 @@ def main() -> int:
     try:
         with app.app_context():
             pairing.check()
+            db.session.remove()
+            db.engine.dispose()  # the processes forked from here must not share a connection
     except pairing.StrangerError as error:
         sys.stderr.write(f"vitrine: {error}\n")
         return 2
