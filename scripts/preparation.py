@@ -24,6 +24,7 @@ from gallery.errors import IndexMissingError
 from gallery.manifest import Manifest
 from model.errors import VitrineError
 from model.files import sha256_file, try_lock
+from model.pictures import DECODING
 from scripts.steps import Step
 
 NEEDED_MB = 300
@@ -151,7 +152,9 @@ def _say_why(settings: Settings, earlier: Manifest) -> None:
             " missing: bring it back, or choose another: GALLERY=/path/to/pictures make run"
         )
     unused = f"; the index of an earlier model in {former} can be deleted" if former.is_dir() else ""
-    Step("Index").finish(f"made with other weights; indexing {root} again with {settings.model}{unused}")
+    Step("Index").finish(
+        f"made with another model or version; indexing {root} again with {settings.model}{unused}"
+    )
 
 
 def _index_of_another_model(settings: Settings) -> Manifest | None:
@@ -161,8 +164,9 @@ def _index_of_another_model(settings: Settings) -> Manifest | None:
 
 
 def _made_with(weights: Path, index: Manifest) -> bool:
-    """Return whether an index was made with these weights."""
-    return sha256_file(weights) == index.fingerprint.get("weights_sha256")
+    """Return whether an index was made with these weights, from pictures decoded as this version does."""
+    decoded_alike = str(index.fingerprint.get("preprocess", "")).endswith(f"-decoding-{DECODING}")
+    return decoded_alike and sha256_file(weights) == index.fingerprint.get("weights_sha256")
 
 
 def _manifest(index_dir: Path) -> Manifest | None:

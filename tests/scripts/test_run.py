@@ -146,7 +146,7 @@ def test_a_gallery_that_was_indexed_with_other_weights_is_indexed_anew_and_that_
     data, pictures = launch.directory / "data", template / "pictures"
     encoder = load_encoder(write_tiny_checkpoint(launch.directory / "old.safetensors"))
     build(pictures, data / "indexes" / name, encoder, thumbnails_dir=data / "thumbnails")
-    said = f"made with other weights; indexing {pictures} again with vitrine-small"
+    said = f"made with another model or version; indexing {pictures} again with vitrine-small"
     with launch(GALLERY="") as run:
         told = run.output()
         assert told.count(said) == 1
@@ -157,7 +157,7 @@ def test_a_gallery_that_was_indexed_with_other_weights_is_indexed_anew_and_that_
         assert catalog.manifest.root == str(pictures)
         assert catalog.manifest.fingerprint["weights_sha256"] == sha256_file(BUNDLED_WEIGHTS)
     with launch(GALLERY="") as run:
-        assert "other weights" not in run.output()
+        assert "another model or version" not in run.output()
 
 
 def test_without_the_gallery_of_an_index_of_other_weights_the_way_out_is_said(
