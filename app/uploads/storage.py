@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 OUR_NAME = re.compile(r"[0-9a-f]{32}\.(upload|jpg|webp|part)")
 ORPHAN_AGE = 3600  # seconds; a younger file may be about to get its row
-FEW_ORPHANS = 10  # so many are removed even if they are most of the files
+FEW_ORPHANS = 10  # up to this number are removed even if they are most of the files
 SET_ASIDE = "set-aside"
 SET_ASIDE_SECONDS = 7 * 24 * 3600
 
@@ -43,7 +43,7 @@ class Census(NamedTuple):
 
     @property
     def absurd(self) -> bool:
-        """Whether so many files are unknown that the database must be another site's, or an old copy."""
+        """Return whether the unknown files are too many: the database must be another site's, or an old copy."""
         return len(self.orphans) > max(FEW_ORPHANS, self.files // 2)
 
 
