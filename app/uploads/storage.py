@@ -43,7 +43,7 @@ class Census(NamedTuple):
 
     @property
     def absurd(self) -> bool:
-        """Return whether the unknown files are too many: the database must be another site's, or an old copy."""
+        """Return whether too many files are unknown: the database is then another site's, or an old copy."""
         return len(self.orphans) > max(FEW_ORPHANS, self.files // 2)
 
 
