@@ -19,7 +19,7 @@ EXPECTED_ERRORS = tuple(
     for pattern in (
         r"the database is unavailable \(sqlalchemy\.exc\.(OperationalError|TimeoutError)\)",
         r"the disk is full or not writable \(builtins\.OSError\)",
-        r"searches pause: .* cannot be written .*",
+        r"searches pause: the (disk of \S+|database) cannot be written \(.+\) \(\)",
         r"could not reconcile \(sqlalchemy\.exc\.OperationalError\)",
         r"Exception during reset or similar \(psycopg\.\w+\)",  # the pool drops a connection that was cut
         r"redis is not available; waiting for it \(\w+\)",
